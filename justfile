@@ -1,0 +1,26 @@
+# The recipes are the jobs of continuous integration, and what is too long for them. https://just.systems
+
+# Everything that must be green before a commit.
+check:
+    tests/run
+
+# The proxy in front of a fake Zoho.
+sandbox:
+    cargo run --release --locked -- sandbox
+
+# Formatting and lints alone: the quick half of `check`.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Tests that take minutes.
+soak:
+    cargo nextest run --workspace --locked --run-ignored only
+
+# Known vulnerabilities of dependencies; needs the network.
+advisories:
+    cargo deny --locked check advisories
+
+# The container image, as operators get it.
+image tag="bigin-photo-proxy:dev":
+    docker build --build-arg GIT_SHA=$(git rev-parse --short=12 HEAD) --build-arg BUILD_DATE=$(date -u +%F) -t {{tag}} .
