@@ -1,0 +1,262 @@
+//! The composition root: the one place where the parts meet.
+//!
+//! [`App::bind`] opens the sockets, so that a port which is taken is known before anything runs; [`App::run`] puts the
+//! parts together, runs them, and takes them apart in order.
+
+mod data_path;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::config::{AccountConfig, Config};
+use crate::proxy::Shared;
+use crate::server::{self, Limits, Server};
+use crate::shutdown::Shutdown;
+use crate::telemetry::log::Writer;
+use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
+use crate::token::{self, Keeper, Kept};
+use crate::upstream::{self, Gate};
+use data_path::DataPath;
+
+/// The operators' listener has few callers.
+const ADMIN_CONNECTIONS: usize = 256;
+
+/// Threads of one runtime that may wait for the resolver at once; all else is asynchronous.
+const BLOCKING_THREADS: usize = 4;
+
+/// Everything, with its sockets open, not yet running.
+pub struct App {
+    config: Config,
+    listeners: Vec<TcpListener>,
+    admin: TcpListener,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every accepted request was answered.
+    Clean,
+    /// Some were cut.
+    Cut,
+}
+
+impl App {
+    /// Opens the sockets.
+    pub fn bind(config: Config) -> anyhow::Result<Self> {
+        let (listen, admin) = (config.server.listen, config.admin_listen);
+        let listeners = server::bind(listen, config.server.threads)
+            .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
+        let admin = server::bind(admin, 1)
+            .with_context(|| format!("admin.listen: {admin} cannot be listened on"))?;
+        let admin = admin
+            .into_iter()
+            .next()
+            .context("one socket was asked for")?;
+        Ok(Self {
+            config,
+            listeners,
+            admin,
+        })
+    }
+
+    /// Where callers connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let bound = self
+            .listeners
+            .first()
+            .and_then(|listener| listener.local_addr().ok());
+        bound.unwrap_or(self.config.server.listen)
+    }
+
+    /// Where operators connect.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.local_addr().unwrap_or(self.config.admin_listen)
+    }
+
+    /// Runs until the shutdown is asked for and over, or until `insisted` ends.
+    pub fn run(
+        self,
+        shutdown: &Shutdown,
+        log: &Writer,
+        insisted: impl Future<Output = std::io::Result<()>>,
+    ) -> anyhow::Result<Ending> {
+        let control = runtime()?;
+        let ending = control.block_on(async {
+            let running = self.start(shutdown, log)?;
+            tokio::select! {
+                ending = running.until_over(shutdown) => ending,
+                // Whatever is lost then is lost on demand.
+                done = insisted => done.map(|()| Ending::Cut).context("signals cannot be received"),
+            }
+        });
+        // A token request may be waiting for the resolver, which cannot be interrupted.
+        control.shutdown_background();
+        ending
+    }
+
+    /// Puts the parts together: what all threads share first, then the data path, then the control side.
+    fn start(self, shutdown: &Shutdown, log: &Writer) -> anyhow::Result<Running> {
+        let Self {
+            config,
+            listeners,
+            admin,
+        } = self;
+        let tls = Arc::new(upstream::tls_config(
+            config.upstream.ca_file.as_deref(),
+            config.needs_tls(),
+        )?);
+        let telemetry = Telemetry::start(config.otlp_endpoint.as_deref(), &tls)?;
+        let http = token::http_client(&tls, config.upstream.connect_timeout, config.token.timeout)?;
+        let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry);
+        let shared = kept
+            .iter()
+            .map(|kept| shared(kept, &config))
+            .collect::<Vec<_>>();
+        watch(&telemetry, &config.accounts, &kept, &shared, log);
+
+        let data_path = Arc::new(DataPath {
+            accounts: Arc::new(config.names),
+            apis: config
+                .accounts
+                .iter()
+                .map(|account| account.api.clone())
+                .collect(),
+            shared,
+            tls,
+            upstream: config.upstream,
+            request_deadline: config.server.request_deadline,
+            limits: Limits::new(
+                config.server.max_connections,
+                config.server.head_timeout,
+                config.server.idle_timeout,
+            ),
+            observer: Arc::new(observer(&telemetry, &config.accounts)),
+            telemetry: Arc::clone(&telemetry),
+            shutdown: shutdown.clone(),
+        });
+        let threads = listeners
+            .into_iter()
+            .map(|listener| DataPath::spawn(&data_path, listener));
+        let threads = threads.collect::<anyhow::Result<Vec<_>>>()?;
+
+        let names = config.accounts.iter().map(|account| account.name.clone());
+        let slots = names.zip(kept.into_iter().map(|kept| kept.slot)).collect();
+        let admin = Server {
+            listener: tokio::net::TcpListener::from_std(admin)?,
+            router: Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router(),
+            limits: Limits::new(
+                ADMIN_CONNECTIONS,
+                config.server.head_timeout,
+                config.server.idle_timeout,
+            ),
+            telemetry: Arc::clone(&telemetry),
+            // It answers to the very end.
+            shutdown: Shutdown::default(),
+        };
+        let control = TaskTracker::new();
+        control.spawn(admin.run());
+        keepers
+            .into_iter()
+            .map(Keeper::run)
+            .for_each(|keeping| drop(control.spawn(keeping)));
+
+        let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
+        Ok(Running {
+            threads,
+            telemetry,
+            drain_delay,
+            drain_timeout,
+        })
+    }
+}
+
+/// Everything, running.
+struct Running {
+    threads: Vec<oneshot::Receiver<()>>,
+    telemetry: Arc<Telemetry>,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+}
+
+impl Running {
+    async fn until_over(self, shutdown: &Shutdown) -> anyhow::Result<Ending> {
+        let mut threads = futures_util::future::try_join_all(self.threads);
+        tokio::select! {
+            () = shutdown.close_when_asked(self.drain_delay) => {}
+            _ = &mut threads => anyhow::bail!("a data-path thread ended unasked"),
+        }
+        let ending = match tokio::time::timeout(self.drain_timeout, threads).await {
+            Ok(Ok(_)) => Ending::Clean,
+            Ok(Err(_)) => anyhow::bail!("a data-path thread failed"),
+            Err(_) => Ending::Cut,
+        };
+        shutdown.cut_now();
+        tracing::info!(clean = ending == Ending::Clean, "ended");
+        let flushing = tokio::task::spawn_blocking(move || self.telemetry.flush());
+        // What is not sent by then is lost: the end does not wait for a collector.
+        drop(tokio::time::timeout(FLUSH_TIMEOUT, flushing).await);
+        Ok(ending)
+    }
+}
+
+fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
+    Arc::new(Shared {
+        slot: Arc::clone(&kept.slot),
+        gate: Gate::new(&config.upstream),
+    })
+}
+
+fn observer(telemetry: &Arc<Telemetry>, accounts: &[AccountConfig]) -> Observer {
+    let accounts = accounts
+        .iter()
+        .map(|account| (account.name.as_str(), &account.api));
+    Observer::new(Arc::clone(telemetry), accounts)
+}
+
+/// Lets the metrics read what changes without an event.
+fn watch(
+    telemetry: &Telemetry,
+    accounts: &[AccountConfig],
+    kept: &[Kept],
+    shared: &[Arc<Shared>],
+    log: &Writer,
+) {
+    let gauges = accounts
+        .iter()
+        .zip(kept)
+        .zip(shared)
+        .map(|((account, kept), shared)| {
+            let (slot, budget) = (Arc::clone(&kept.slot), Arc::clone(&kept.budget_remaining));
+            let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
+            AccountGauges {
+                account: account.name.clone(),
+                token_expiry: Box::new(move || {
+                    slot.current().map_or(0.0, |token| token.expiry_timestamp())
+                }),
+                token_budget: Box::new(move || budget() as u64),
+                in_flight: Box::new(move || in_flight.gate.in_flight() as u64),
+                waiting: Box::new(move || waiting.gate.waiting() as u64),
+            }
+        });
+    let log = log.clone();
+    telemetry
+        .metrics
+        .watch(gauges.collect(), move || log.dropped());
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+}

@@ -1,0 +1,121 @@
+//! The data path: threads that share tokens, gates and telemetry, and have all else for themselves.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use super::runtime;
+use crate::account::Accounts;
+use crate::config::UpstreamConfig;
+use crate::http::{self, Front};
+use crate::proxy::{Proxy, Route, Shared};
+use crate::server::{Limits, Server};
+use crate::shutdown::Shutdown;
+use crate::telemetry::{Observer, Telemetry};
+use crate::upstream::{Connector, Pool, Upstream};
+use crate::zoho::Origin;
+
+/// What the threads share, and what each makes its own parts of.
+pub(super) struct DataPath {
+    pub(super) accounts: Arc<Accounts>,
+    /// The API of each account, in the order of their ids.
+    pub(super) apis: Vec<Origin>,
+    /// What the threads share of each account, in the same order.
+    pub(super) shared: Vec<Arc<Shared>>,
+    pub(super) tls: Arc<rustls::ClientConfig>,
+    pub(super) upstream: UpstreamConfig,
+    pub(super) request_deadline: Duration,
+    pub(super) limits: Limits,
+    pub(super) observer: Arc<Observer>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl DataPath {
+    /// Starts a thread with a runtime of its own. The receiver hears when it is over; an error there means that it failed.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        listener: TcpListener,
+    ) -> anyhow::Result<oneshot::Receiver<()>> {
+        let (over, receiver) = oneshot::channel();
+        let (data_path, runtime) = (Arc::clone(self), runtime()?);
+        thread::Builder::new()
+            .name("data-path".to_owned())
+            .spawn(move || {
+                match runtime.block_on(data_path.serve(listener)) {
+                    // Nobody listens any more if somebody insisted on the end.
+                    Ok(()) => drop(over.send(())),
+                    Err(error) => tracing::error!(%error, "a data-path thread failed"),
+                }
+                runtime.shutdown_background();
+            })?;
+        Ok(receiver)
+    }
+
+    /// Serves until everything that was accepted is answered, or cut.
+    async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+        let (pools, orphans) = (self.pools(), TaskTracker::new());
+        let front = Front {
+            proxy: Proxy::new(self.routes(&pools)),
+            accounts: Arc::clone(&self.accounts),
+            observer: Arc::clone(&self.observer),
+            request_deadline: self.request_deadline,
+            shutdown: self.shutdown.clone(),
+            orphans: orphans.clone(),
+        };
+        let server = Server {
+            listener: tokio::net::TcpListener::from_std(listener)?,
+            router: http::router(Arc::new(front)),
+            limits: self.limits.clone(),
+            telemetry: Arc::clone(&self.telemetry),
+            shutdown: self.shutdown.clone(),
+        };
+        tokio::select! {
+            () = server.run() => {}
+            // Never ends.
+            () = sweep(&pools, self.upstream.pool_idle_timeout) => {}
+        }
+        orphans.close();
+        tokio::select! {
+            () = orphans.wait() => {}
+            // Their time is over as well.
+            () = self.shutdown.cut() => {}
+        }
+        Ok(())
+    }
+
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        let timeout = self.upstream.pool_idle_timeout;
+        self.apis
+            .iter()
+            .map(|_| Arc::new(Pool::new(timeout)))
+            .collect()
+    }
+
+    fn routes(&self, pools: &[Arc<Pool>]) -> Vec<Route> {
+        let accounts = self.apis.iter().zip(pools).zip(&self.shared);
+        let routes = accounts.map(|((api, pool), shared)| {
+            let connector = Connector::new(api, &self.tls, self.upstream.connect_timeout);
+            let upstream = Upstream::new(api, connector, Arc::clone(pool));
+            Route {
+                shared: Arc::clone(shared),
+                upstream,
+            }
+        });
+        routes.collect()
+    }
+}
+
+/// Lets old connections go, for ever.
+async fn sweep(pools: &[Arc<Pool>], idle_timeout: Duration) {
+    loop {
+        tokio::time::sleep(idle_timeout / 4).await;
+        for pool in pools {
+            pool.sweep();
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The commands, and what their exit codes mean.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use zoho_sandbox::Sandbox;
+
+use crate::app::{App, Ending};
+use crate::config::{self, Config, ConfigErrors, Environment};
+use crate::shutdown::{self, Shutdown};
+use crate::telemetry::{self, log::Writer};
+
+/// Deletes profile photos in Zoho Bigin for callers that hold no Zoho credentials.
+#[derive(Parser)]
+#[command(version = crate::VERSION, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  ended as asked, every accepted request answered
+  1  could not start, or failed while it ran
+  2  the command line or the configuration is wrong
+  3  ended as asked, but requests were cut: the drain took too long, or a second signal came";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve callers until SIGTERM or SIGINT.
+    Serve {
+        /// A TOML file; every key and its default: config/default.toml.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration and print what is in effect, without secrets.
+    Check {
+        /// A TOML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Try it out: a fake Zoho, and the proxy in front of it on 127.0.0.1:8080. Needs no account and no network.
+    Sandbox,
+}
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// As asked, every accepted request answered.
+    Clean = 0,
+    /// It could not start, or failed while it ran.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Misconfigured = 2,
+    /// As asked, but requests were cut.
+    Cut = 3,
+}
+
+/// Runs a command.
+#[must_use]
+pub fn run(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Serve { config } => with_config(&config, serve),
+        Command::Check { config } => with_config(&config, |config| {
+            print(config.effective.trim_end());
+            config
+                .warnings
+                .iter()
+                .for_each(|warning| print(format_args!("# warning: {warning}")));
+            Exit::Clean
+        }),
+        Command::Sandbox => sandbox().unwrap_or_else(failed),
+    }
+}
+
+fn with_config(path: &Path, command: impl FnOnce(Config) -> Exit) -> Exit {
+    match config::load(path, &Environment::of_process()) {
+        Ok(config) => command(config),
+        Err(errors) => misconfigured(&errors),
+    }
+}
+
+fn serve(config: Config) -> Exit {
+    let started = telemetry::log::start(&config.log).map_err(anyhow::Error::from);
+    match started.and_then(|log| serve_with(config, &log)) {
+        Ok(Ending::Clean) => Exit::Clean,
+        Ok(Ending::Cut) => Exit::Cut,
+        Err(error) => failed(error),
+    }
+}
+
+fn serve_with(config: Config, log: &Writer) -> anyhow::Result<Ending> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let ending = App::bind(config).and_then(|app| {
+        tracing::info!(version = crate::VERSION, listen = %app.address(), admin = %app.admin_address(), "serving");
+        let shutdown = Shutdown::default();
+        app.run(&shutdown, log, shutdown::on_signals(shutdown.clone()))
+    });
+    log.flush(telemetry::FLUSH_TIMEOUT);
+    ending
+}
+
+/// The proxy in front of a fake Zoho, both in this process.
+fn sandbox() -> anyhow::Result<Exit> {
+    let zoho = start_zoho()?;
+    let environment = Environment::of_process();
+    let config = match config::parse(&sandbox_config(&zoho), &environment) {
+        Ok(config) => config,
+        Err(errors) => return Ok(misconfigured(&errors)),
+    };
+    print(format_args!(
+        "A fake Zoho listens on {zoho}, and bigin-photo-proxy in front of it on {proxy}.
+
+Delete a photo:
+  curl -i -X DELETE http://{proxy}/bigin/v2/Contacts/2034020000000489033/photo
+See what the proxy counted:
+  curl http://{admin}/metrics
+See what Zoho saw, and how to make it misbehave:
+  curl {zoho}/__sandbox/ledger
+  curl {zoho}/__sandbox/
+
+Ctrl-C ends it. Below: the proxy's log.
+",
+        zoho = zoho.api_url(),
+        proxy = config.server.listen,
+        admin = config.admin_listen,
+    ));
+    Ok(serve(config))
+}
+
+fn sandbox_config(zoho: &Sandbox) -> String {
+    let settings = zoho.settings();
+    format!(
+        "[server]
+listen = \"127.0.0.1:8080\"
+[admin]
+listen = \"127.0.0.1:8081\"
+[log]
+format = \"text\"
+[accounts.sandbox]
+client_id = {:?}
+client_secret = {:?}
+refresh_token = {:?}
+accounts_url = {:?}
+api_url = {:?}
+",
+        settings.client_id,
+        settings.client_secret,
+        settings.refresh_token,
+        zoho.accounts_url(),
+        zoho.api_url(),
+    )
+}
+
+/// A fake Zoho on a thread and a runtime of its own, until the process ends.
+fn start_zoho() -> anyhow::Result<Sandbox> {
+    let (sender, receiver) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new()
+        .name("zoho-sandbox".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let started = Sandbox::bind(
+                    ([127, 0, 0, 1], 0).into(),
+                    zoho_sandbox::Settings::default(),
+                )
+                .await;
+                // The other end waits for exactly this message.
+                drop(sender.send(started));
+                std::future::pending::<()>().await;
+            });
+        })?;
+    receiver
+        .recv()
+        .context("the fake Zoho did not start")?
+        .context("the fake Zoho cannot listen on 127.0.0.1")
+}
+
+fn misconfigured(errors: &ConfigErrors) -> Exit {
+    complain(errors);
+    Exit::Misconfigured
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error")]
+fn failed(error: anyhow::Error) -> Exit {
+    complain(format_args!("bigin-photo-proxy: {error:#}"));
+    Exit::Failed
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what a person asked for on the command line"
+)]
+fn print(text: impl Display) {
+    println!("{text}");
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what a person must read although nothing is logged yet"
+)]
+fn complain(text: impl Display) {
+    eprintln!("{text}");
+}

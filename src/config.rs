@@ -1,0 +1,292 @@
+//! What operators can set: read once at start, checked whole, secrets apart.
+//!
+//! This module and its children are the only ones that read files and the environment. Each part of the program gets its
+//! own section, already in its own types. Errors name keys, never values.
+
+mod account;
+mod layers;
+mod reader;
+mod secret;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use account::AccountConfig;
+pub use layers::Environment;
+use layers::Layers;
+use reader::Section;
+pub use secret::Secret;
+
+use crate::account::Accounts;
+
+/// The whole configuration, valid.
+pub struct Config {
+    /// The names of the accounts.
+    pub names: Accounts,
+    /// The accounts, in the order of `names`.
+    pub accounts: Vec<AccountConfig>,
+    /// The listener for callers.
+    pub server: ServerConfig,
+    /// Where operators look.
+    pub admin_listen: SocketAddr,
+    /// Connections to Zoho's API.
+    pub upstream: UpstreamConfig,
+    /// Access tokens.
+    pub token: TokenConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// The OTLP endpoint, if there is one.
+    pub otlp_endpoint: Option<String>,
+    /// What is allowed but deserves a second look.
+    pub warnings: Vec<String>,
+    /// Every key and its value in effect, as TOML, secrets left out.
+    pub effective: String,
+}
+
+impl Config {
+    /// Whether anything is spoken to over TLS.
+    #[must_use]
+    pub fn needs_tls(&self) -> bool {
+        let collector = self
+            .otlp_endpoint
+            .as_ref()
+            .is_some_and(|url| url.starts_with("https:"));
+        collector
+            || self
+                .accounts
+                .iter()
+                .any(|account| account.api.is_tls() || account.accounts.is_tls())
+    }
+}
+
+/// The listener for callers, its limits and its end.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Data-path threads, at least 1.
+    pub threads: usize,
+    /// Connections held at once.
+    pub max_connections: usize,
+    /// First byte to end of a request's head.
+    pub head_timeout: Duration,
+    /// Keep-alive without a request.
+    pub idle_timeout: Duration,
+    /// One request, everything included.
+    pub request_deadline: Duration,
+    /// Serving on after SIGTERM.
+    pub drain_delay: Duration,
+    /// Finishing what was accepted.
+    pub drain_timeout: Duration,
+}
+
+/// Connections to Zoho's API.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// DNS, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub pool_idle_timeout: Duration,
+    /// Calls in flight at once, per account.
+    pub max_in_flight: usize,
+    /// Requests that wait, per account.
+    pub queue: usize,
+    /// How long a request waits for a place.
+    pub queue_timeout: Duration,
+    /// Further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How access tokens are asked for.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// One token request.
+    pub timeout: Duration,
+    /// Token requests in any window.
+    pub budget: usize,
+    /// The window.
+    pub budget_window: Duration,
+}
+
+impl TokenConfig {
+    /// What Zoho's limit of 10 requests in 10 minutes leaves us: 8.
+    const SAFE_BUDGET_PER_SECOND: f64 = 8.0 / 600.0;
+
+    fn exceeds_what_zoho_allows(&self) -> bool {
+        let budget = u32::try_from(self.budget).map_or(f64::INFINITY, f64::from);
+        budget > Self::SAFE_BUDGET_PER_SECOND * self.budget_window.as_secs_f64()
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Directives as in `RUST_LOG`.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Everything that is wrong with a configuration, each with its key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Reads the file at `path` and the environment.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigErrors(vec![format!("{}: cannot be read: {error}", path.display())])
+    })?;
+    parse(&text, environment)
+}
+
+/// Reads a configuration from the text of a file and an environment.
+pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let layers = Layers::merge(text, environment)?;
+    let root = Section::root(layers.table());
+
+    let accounts = account::read_all(&root);
+    let names = account::read_names(&root, &accounts);
+    let config = Config {
+        server: read_server(&root.section("server")),
+        admin_listen: root.section("admin").parsed(
+            "listen",
+            "must be an address with a port, such as 0.0.0.0:8081",
+        ),
+        upstream: read_upstream(&root.section("upstream")),
+        token: read_token(&root.section("token")),
+        log: read_log(&root.section("log"), environment),
+        otlp_endpoint: read_otlp_endpoint(&root.section("telemetry"), environment),
+        warnings: Vec::new(),
+        effective: layers.render(&accounts),
+        names,
+        accounts,
+    };
+    root.finish()?;
+    Ok(with_warnings(config))
+}
+
+fn read_server(server: &Section) -> ServerConfig {
+    let hour = Duration::from_hours(1);
+    let a_while = Duration::from_millis(1)..=hour;
+    let threads = match server.number("threads", 0..=64) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    ServerConfig {
+        listen: server.parsed(
+            "listen",
+            "must be an address with a port, such as 0.0.0.0:8080",
+        ),
+        threads,
+        max_connections: server.number("max_connections", 1..=1_000_000),
+        head_timeout: server.duration("head_timeout", a_while.clone()),
+        idle_timeout: server.duration("idle_timeout", a_while.clone()),
+        request_deadline: server.duration("request_deadline", a_while),
+        drain_delay: server.duration("drain_delay", Duration::ZERO..=hour),
+        drain_timeout: server.duration("drain_timeout", Duration::ZERO..=hour),
+    }
+}
+
+fn read_upstream(upstream: &Section) -> UpstreamConfig {
+    let a_while = Duration::from_millis(1)..=Duration::from_hours(1);
+    UpstreamConfig {
+        connect_timeout: upstream.duration("connect_timeout", a_while.clone()),
+        pool_idle_timeout: upstream.duration("pool_idle_timeout", a_while.clone()),
+        max_in_flight: upstream.number("max_in_flight", 1..=10_000),
+        queue: upstream.number("queue", 0..=100_000),
+        queue_timeout: upstream.duration("queue_timeout", a_while),
+        ca_file: Some(PathBuf::from(upstream.text("ca_file")))
+            .filter(|path| !path.as_os_str().is_empty()),
+    }
+}
+
+fn read_token(token: &Section) -> TokenConfig {
+    TokenConfig {
+        timeout: token.duration("timeout", Duration::from_millis(1)..=Duration::from_mins(1)),
+        budget: token.number("budget", 1..=1_000_000),
+        budget_window: token.duration(
+            "budget_window",
+            Duration::from_millis(100)..=Duration::from_hours(24),
+        ),
+    }
+}
+
+fn read_log(log: &Section, environment: &Environment) -> LogConfig {
+    let level = crate::telemetry::log::directives(&log.text("level"));
+    let overriding = environment
+        .value("RUST_LOG")
+        .filter(|directives| !directives.is_empty());
+    let level = overriding.map_or(level, str::to_owned);
+    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        log.error(
+            "level",
+            "must be error, warn, info, debug or trace, or directives as in RUST_LOG",
+        );
+    }
+    let format = match log.text("format").as_str() {
+        "json" => LogFormat::Json,
+        "text" => LogFormat::Text,
+        _ => {
+            log.error("format", "must be \"json\" or \"text\"");
+            LogFormat::Json
+        }
+    };
+    LogConfig { level, format }
+}
+
+fn read_otlp_endpoint(telemetry: &Section, environment: &Environment) -> Option<String> {
+    let key = telemetry.text("otlp_endpoint");
+    let endpoint = if key.is_empty() {
+        environment.value("OTEL_EXPORTER_OTLP_ENDPOINT")?
+    } else {
+        &key
+    };
+    let endpoint = endpoint.trim_end_matches('/');
+    if endpoint.is_empty() {
+        return None;
+    }
+    if !url::Url::parse(endpoint)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    {
+        telemetry.error(
+            "otlp_endpoint",
+            "must be a URL such as http://collector:4318 (or OTEL_EXPORTER_OTLP_ENDPOINT)",
+        );
+    }
+    Some(endpoint.to_owned())
+}
+
+fn with_warnings(mut config: Config) -> Config {
+    if config.token.exceeds_what_zoho_allows() {
+        config.warnings.push(
+            "token.budget is above 8 per 10 minutes: Zoho blocks a refresh token after 10"
+                .to_owned(),
+        );
+    }
+    if config.server.drain_timeout < config.server.request_deadline {
+        config.warnings.push(
+            "server.drain_timeout is below server.request_deadline: a drain may cut requests"
+                .to_owned(),
+        );
+    }
+    config
+}

@@ -1,0 +1,151 @@
+//! The three layers of a configuration, merged: built-in defaults, the file, the environment.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{AccountConfig, ConfigErrors};
+
+/// The defaults, which are also their documentation.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// What every variable of ours begins with.
+const PREFIX: &str = "BIGIN_PHOTO_PROXY__";
+
+/// Keys whose values are never shown.
+const SECRETS: [&str; 2] = ["client_secret", "refresh_token"];
+
+/// The environment variables, taken once at start.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process. Variables that are not Unicode are none of ours.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the place that reads the environment"
+    )]
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// The value of one variable.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+}
+
+/// The merged keys, not yet checked.
+pub(super) struct Layers(Table);
+
+impl Layers {
+    /// Puts the file over the defaults, and the environment over both.
+    pub(super) fn merge(text: &str, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut table: Table = DEFAULTS
+            .parse()
+            .expect("config/default.toml is TOML: a test reads it");
+        let file = text
+            .parse()
+            .map_err(|error| ConfigErrors(vec![syntax_error(text, &error)]))?;
+        put_over(&mut table, file);
+        for (name, value) in &environment.0 {
+            if let Some(key) = name.strip_prefix(PREFIX) {
+                set(&mut table, key, value)
+                    .map_err(|problem| ConfigErrors(vec![format!("{name}: {problem}")]))?;
+            }
+        }
+        Ok(Self(table))
+    }
+
+    pub(super) fn table(&self) -> Table {
+        self.0.clone()
+    }
+
+    /// The keys in effect, as TOML: with the hosts that the data centers mean, without the secrets.
+    pub(super) fn render(&self, accounts: &[AccountConfig]) -> String {
+        let mut table = self.0.clone();
+        for account in accounts {
+            let sections = table.get_mut("accounts").and_then(Value::as_table_mut);
+            let section = sections.and_then(|all| all.get_mut(&account.name)?.as_table_mut());
+            let Some(section) = section else { continue };
+            section.insert(
+                "accounts_url".to_owned(),
+                account.accounts.to_string().into(),
+            );
+            section.insert("api_url".to_owned(), account.api.to_string().into());
+            for secret in SECRETS {
+                if let Some(value) = section.get_mut(secret) {
+                    *value = "(not shown)".into();
+                }
+            }
+        }
+        toml::to_string(&table).expect("a table that was parsed can be written")
+    }
+}
+
+fn put_over(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => put_over(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Sets the key that the rest of a variable's name says. The value takes the type that is there already.
+fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    let path: Vec<&str> = lower.split("__").collect();
+    let (key, sections) = path.split_last().ok_or("names no key")?;
+    let mut table = table;
+    for (depth, section) in sections.iter().enumerate() {
+        let in_accounts = depth == 1 && sections.first() == Some(&"accounts");
+        let section = if in_accounts {
+            section.replace('_', "-")
+        } else {
+            (*section).to_owned()
+        };
+        let entry = table
+            .entry(section)
+            .or_insert_with(|| Value::Table(Table::new()));
+        table = entry
+            .as_table_mut()
+            .ok_or("names a key inside a value that is no section")?;
+    }
+    let value = match table.get(*key) {
+        Some(Value::Integer(_)) => Value::Integer(value.parse().or(Err("must be a whole number"))?),
+        Some(Value::Table(_)) => return Err("names a section, not a key".to_owned()),
+        _ => Value::String(value.to_owned()),
+    };
+    table.insert((*key).to_owned(), value);
+    Ok(())
+}
+
+/// Where a file is not TOML. The parser's own message quotes the line, which may hold a secret.
+fn syntax_error(text: &str, error: &toml::de::Error) -> String {
+    let offset = error.span().map_or(0, |span| span.start);
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    format!("line {line}: is not valid TOML")
+}

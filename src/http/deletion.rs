@@ -1,0 +1,211 @@
+//! The one handler: a request becomes a target, a target a verdict, a verdict a response; and each is reported once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::header::CONNECTION;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::Front;
+use super::arrival::{Arrival, X_REQUEST_ID};
+use super::framing::{self, FramingError};
+use super::handover::Handover;
+use super::problem::{Act, Problem};
+use crate::outcome::Outcome;
+use crate::proxy::Verdict;
+use crate::target::{InvalidTarget, Target};
+use crate::telemetry::{RequestRecord, Route};
+use crate::upstream::{Answer, Progress};
+use crate::zoho::Code;
+
+/// What became of the photo.
+const DELETE_OUTCOME: HeaderName = HeaderName::from_static("delete-outcome");
+
+/// Who speaks, Zoho or this proxy (RFC 9209).
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// Deletes a photo.
+pub(super) async fn delete_photo(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let arrival = Arrival::of(&request, route_of(&request));
+    let target = match front.target_of(&request) {
+        Ok(target) => target,
+        Err(problem) => return front.refuse(&arrival, problem),
+    };
+    let progress = Arc::new(Progress::default());
+    let orphans = front.orphans.clone();
+    let work = delete(front, arrival, target, Arc::clone(&progress));
+    Handover::new(work, progress, orphans).await
+}
+
+/// Answers a request for a photo with another method than DELETE.
+pub(super) async fn no_such_method(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let problem = framing::check(&request).map_or_else(Problem::from, |()| Problem::Method);
+    front.refuse(&Arrival::of(&request, route_of(&request)), problem)
+}
+
+/// Answers a request for anything else.
+pub(super) async fn no_such_path(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let problem =
+        framing::check(&request).map_or_else(Problem::from, |()| InvalidTarget::Path.into());
+    front.refuse(&Arrival::of(&request, Route::Unknown), problem)
+}
+
+fn route_of(request: &Request) -> Route {
+    if request.uri().path().starts_with("/bigin/") {
+        Route::Default
+    } else {
+        Route::Account
+    }
+}
+
+async fn delete(
+    front: Arc<Front>,
+    arrival: Arrival,
+    target: Target,
+    progress: Arc<Progress>,
+) -> Response {
+    let deadline = arrival.begun + front.request_deadline;
+    let deletion = front.proxy.delete_photo(&target, deadline, &progress);
+    let verdict = AssertUnwindSafe(deletion).catch_unwind().await;
+    let (mut reply, verdict) = match verdict {
+        Ok(Verdict {
+            result: Ok(ref answer),
+            ..
+        }) => (Reply::of_answer(answer), verdict.ok()),
+        Ok(Verdict {
+            result: Err(failure),
+            ..
+        }) => (Reply::of_problem(failure.into(), &arrival), verdict.ok()),
+        Err(_) => {
+            let outcome = if progress.may_be_carried_out() {
+                Outcome::Unknown
+            } else {
+                Outcome::NotSent
+            };
+            (Reply::of_problem(Problem::Panic(outcome), &arrival), None)
+        }
+    };
+    reply.target = Some(target);
+    front.reply(&arrival, reply, verdict.as_ref())
+}
+
+impl Front {
+    fn target_of(&self, request: &Request) -> Result<Target, Problem> {
+        framing::check(request)?;
+        let target = Target::parse(request.uri().path(), &self.accounts)?;
+        match request.uri().query() {
+            None => Ok(target),
+            Some(_) => Err(FramingError::Query.into()),
+        }
+    }
+
+    fn refuse(&self, arrival: &Arrival, problem: Problem) -> Response {
+        self.reply(arrival, Reply::of_problem(problem, arrival), None)
+    }
+
+    /// Completes a response, and reports the request.
+    fn reply(&self, arrival: &Arrival, reply: Reply, verdict: Option<&Verdict>) -> Response {
+        let Reply {
+            mut response,
+            code,
+            outcome,
+            act,
+            target,
+            closes_connection,
+        } = reply;
+        let headers = response.headers_mut();
+        headers.insert(DELETE_OUTCOME, HeaderValue::from_static(outcome.as_str()));
+        headers.insert(X_REQUEST_ID, arrival.request_id.clone());
+        if closes_connection || self.shutdown.is_leaving() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (calls, waited_for_token) = verdict
+            .as_ref()
+            .map_or((&[][..], false), |it| (&it.calls, it.waited_for_token));
+        self.observer.finished(&RequestRecord {
+            begun: arrival.begun,
+            request_id: arrival.request_id(),
+            peer: arrival.peer,
+            parent: arrival.parent.clone(),
+            is_delete: arrival.is_delete,
+            route: arrival.route,
+            target,
+            status: response.status(),
+            code,
+            outcome,
+            act: act.as_str(),
+            calls,
+            waited_for_token,
+            panicked: verdict.is_none() && target.is_some(),
+        });
+        response
+    }
+}
+
+/// A response, and what is reported of it.
+struct Reply {
+    response: Response,
+    code: Code,
+    outcome: Outcome,
+    act: Act,
+    target: Option<Target>,
+    closes_connection: bool,
+}
+
+impl Reply {
+    /// Zoho's final answer: its status and body as they came, and of its headers only those on the list.
+    fn of_answer(answer: &Answer) -> Self {
+        let mut response = Response::new(answer.body.clone().into());
+        *response.status_mut() = answer.status;
+        response.headers_mut().extend(answer.headers_passed_on());
+        response
+            .headers_mut()
+            .insert(PROXY_STATUS, received(answer.status));
+        let (code, outcome) = (answer.envelope.code, answer.outcome());
+        Self {
+            response,
+            code,
+            outcome,
+            act: act_on(code, outcome),
+            target: None,
+            closes_connection: false,
+        }
+    }
+
+    fn of_problem(problem: Problem, arrival: &Arrival) -> Self {
+        let row = problem.row();
+        let response = problem.response(&row, arrival.request_id());
+        let closes_connection = problem.closes_connection();
+        Self {
+            response,
+            code: row.code,
+            outcome: row.outcome,
+            act: row.act,
+            target: None,
+            closes_connection,
+        }
+    }
+}
+
+fn received(status: StatusCode) -> HeaderValue {
+    if status == StatusCode::OK {
+        return HeaderValue::from_static("bigin-photo-proxy; received-status=200");
+    }
+    let value = format!("bigin-photo-proxy; received-status={}", status.as_u16());
+    HeaderValue::try_from(value).expect("a status is digits")
+}
+
+/// Who must act on an answer of Zoho's.
+fn act_on(code: Code, outcome: Outcome) -> Act {
+    match (code, outcome) {
+        (Code::OauthScopeMismatch | Code::NoPermission | Code::AuthorizationFailed, _) => {
+            Act::ZohoAdmin
+        }
+        (Code::TooManyRequests, _) => Act::Nobody,
+        (_, Outcome::Refused) => Act::Caller,
+        _ => Act::Nobody,
+    }
+}

@@ -1,0 +1,195 @@
+//! The rules of HTTP that a request must keep before anybody looks at what it asks for.
+//!
+//! Stricter than RFC 9112 where leniency would let two parties read one request differently: this is where requests are
+//! smuggled.
+
+use std::net::Ipv6Addr;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Uri, Version};
+
+/// A rule that a request breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FramingError {
+    #[error("the request must have no body: no Transfer-Encoding, and no Content-Length but 0")]
+    Body,
+    #[error("the request must have exactly one Host header")]
+    HostCount,
+    #[error(
+        "the Host header must be a host, with a port up to 65535 or none, and without user information"
+    )]
+    Host,
+    #[error("the request target must be a path, or an http URL with a valid authority")]
+    Authority,
+    #[error("the request target must have no query")]
+    Query,
+}
+
+/// Checks what concerns the whole message: its body, its host, the form of its target.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), FramingError> {
+    check_no_body(request.headers())?;
+    check_host(request.version(), request.headers())?;
+    check_target(request.uri())
+}
+
+/// RFC 9110, section 9.3.5: a body of a DELETE has no meaning, and has been used to smuggle requests.
+fn check_no_body(headers: &HeaderMap) -> Result<(), FramingError> {
+    let empty = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .all(|length| length == "0");
+    let plain = !headers.contains_key(TRANSFER_ENCODING);
+    if empty && plain {
+        Ok(())
+    } else {
+        Err(FramingError::Body)
+    }
+}
+
+/// RFC 9112, section 3.2: exactly one, valid Host; HTTP/1.0 may lack it.
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), FramingError> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_10 => Ok(()),
+        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
+        (Some(_), None) => Err(FramingError::Host),
+        _ => Err(FramingError::HostCount),
+    }
+}
+
+/// RFC 9112, section 3.2.2: the absolute form is taken. It never chooses where a request goes.
+fn check_target(uri: &Uri) -> Result<(), FramingError> {
+    let absolute = uri.scheme().is_some() || uri.authority().is_some();
+    let http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let valid = || {
+        uri.authority()
+            .is_some_and(|authority| is_authority(authority.as_str().as_bytes()))
+    };
+    if !absolute || (http && valid()) {
+        Ok(())
+    } else {
+        Err(FramingError::Authority)
+    }
+}
+
+/// `uri-host [ ":" port ]` of RFC 3986, section 3.2, not empty, without user information.
+fn is_authority(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (text, ""),
+    };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
+        && (port.is_empty() || port.parse::<u16>().is_ok());
+    is_port && is_host(host)
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(literal) = host.strip_prefix('[') {
+        return literal
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    // unreserved, sub-delims and the % of escapes: all that a registered name is made of.
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    !host.is_empty() && host.bytes().all(of_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(headers: &[(&'static str, &'static str)]) -> Result<(), FramingError> {
+        let mut request = Request::delete("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        check(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses_with_a_port_or_without() {
+        for host in [
+            "a",
+            "proxy.svc:8080",
+            "10.0.0.1",
+            "[::1]",
+            "[::1]:80",
+            "a:",
+            "a:65535",
+            "xn--a",
+            "a_b",
+        ] {
+            assert_eq!(with(&[("host", host)]), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_host() {
+        for host in [
+            "", ":80", "a b", "u@a", "u:p@a", "a:65536", "a:-1", "a:+1", "a:x", "a/b", "[::1",
+            "::1", "[x]", "a?b", "a#b", "a\\b",
+        ] {
+            assert_eq!(with(&[("host", host)]), Err(FramingError::Host), "{host}");
+        }
+    }
+
+    #[test]
+    fn there_is_exactly_one_host() {
+        assert_eq!(with(&[]), Err(FramingError::HostCount));
+        assert_eq!(
+            with(&[("host", "a"), ("host", "a")]),
+            Err(FramingError::HostCount)
+        );
+    }
+
+    #[test]
+    fn http_1_0_may_lack_a_host_but_not_have_a_wrong_one() {
+        let old = |builder: http::request::Builder| {
+            check(&builder.version(Version::HTTP_10).body(()).unwrap())
+        };
+
+        assert_eq!(old(Request::delete("/")), Ok(()));
+        assert_eq!(
+            old(Request::delete("/").header("host", "u@a")),
+            Err(FramingError::Host)
+        );
+    }
+
+    #[test]
+    fn a_length_of_zero_is_no_body() {
+        assert_eq!(with(&[("host", "a"), ("content-length", "0")]), Ok(()));
+        assert_eq!(
+            with(&[("host", "a"), ("content-length", "1")]),
+            Err(FramingError::Body)
+        );
+        assert_eq!(
+            with(&[("host", "a"), ("content-length", "00")]),
+            Err(FramingError::Body)
+        );
+        assert_eq!(
+            with(&[("host", "a"), ("transfer-encoding", "identity")]),
+            Err(FramingError::Body)
+        );
+    }
+
+    #[test]
+    fn the_absolute_form_needs_a_valid_authority() {
+        let target = |target: &str| {
+            check(
+                &Request::delete(target)
+                    .header("host", "a")
+                    .body(())
+                    .unwrap(),
+            )
+        };
+
+        assert_eq!(target("http://a/x"), Ok(()));
+        assert_eq!(target("https://b:8443/x"), Ok(()));
+        for wrong in ["ftp://a/x", "http://u@a/x", "http://a:99999/x", "a:80"] {
+            assert_eq!(target(wrong), Err(FramingError::Authority), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The listening side: sockets, accept loops, the clocks of a connection, the drain. HTTP/1.1 alone.
+//!
+//! Knows bytes and time, not what a request means. Invariant: every connection is bounded in number, in head size and in
+//! time, and once the server closes, every request that was accepted is answered.
+
+mod clocks;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::shutdown::Shutdown;
+use crate::telemetry::{InboundError, Telemetry};
+use clocks::{Clocks, Watched};
+
+/// The most that is read of a request's head. Ours need some 300 bytes; proxies in front add to them.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// The most headers that a request may have.
+const MAX_HEADERS: usize = 64;
+
+/// Connections that wait in the kernel until they are accepted; the kernel's own `somaxconn` caps it.
+const BACKLOG: i32 = 4096;
+
+/// How long to rest when the system has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long idle connections stay open when the server closes: some round trips.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What bounds the connections of one listener.
+#[derive(Clone)]
+pub struct Limits {
+    connections: Arc<Semaphore>,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Limits {
+    /// At most so many connections, and how long they may take and rest. Clones share the number.
+    #[must_use]
+    pub fn new(connections: usize, head_timeout: Duration, idle_timeout: Duration) -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(connections)),
+            head_timeout,
+            idle_timeout,
+        }
+    }
+}
+
+/// Opens `count` sockets on one address, among which the kernel spreads connections.
+///
+/// The first one is bound without `SO_REUSEPORT`, so that an address which another process holds is refused, whatever
+/// options that process has set. Only then the sockets are allowed to share it.
+pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let first = socket(address)?;
+    first.bind(&address.into())?;
+    let address: SocketAddr = first.local_addr()?.as_socket().unwrap_or(address);
+    let mut sockets = vec![first];
+    if count > 1 {
+        for first in &sockets {
+            first.set_reuse_port(true)?;
+        }
+        for _ in 1..count {
+            let next = socket(address)?;
+            next.set_reuse_port(true)?;
+            next.bind(&address.into())?;
+            sockets.push(next);
+        }
+    }
+    for socket in &sockets {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(sockets.into_iter().map(Into::into).collect())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // "[::]" is for both families, whatever the system's default.
+        socket.set_only_v6(false)?;
+    }
+    // A restart need not wait for the connections of the process before it.
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it: answers are small and must not wait for company.
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+/// One listener and what it serves.
+pub struct Server {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What answers.
+    pub router: Router,
+    /// What bounds it.
+    pub limits: Limits,
+    /// Where errors are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// When it ends.
+    pub shutdown: Shutdown,
+}
+
+impl Server {
+    /// Serves until the shutdown closes it, and then until all accepted requests are answered, or cut.
+    pub async fn run(self) {
+        let connections = TaskTracker::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.closing() => break,
+                // Losing this branch loses no connection: accepting is cancel-safe, and so is waiting for a place.
+                (place, accepted) = self.accept() => self.welcome(place, accepted, &connections).await,
+            }
+        }
+        self.empty_queue(&connections).await;
+        let Self {
+            listener, shutdown, ..
+        } = self;
+        drop(listener);
+        connections.close();
+        tokio::select! {
+            () = connections.wait() => {}
+            // What is left then is dropped with the runtime.
+            () = shutdown.cut() => {}
+        }
+    }
+
+    /// The next connection, once there is a place for it: until then it waits in the kernel.
+    async fn accept(&self) -> (OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>) {
+        let place = Arc::clone(&self.limits.connections).acquire_owned().await;
+        (
+            place.expect("the semaphore is never closed"),
+            self.listener.accept().await,
+        )
+    }
+
+    async fn welcome(
+        &self,
+        place: OwnedSemaphorePermit,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        connections: &TaskTracker,
+    ) {
+        match accepted {
+            Ok((stream, peer)) => {
+                let serving = self.serve(stream, Peer(peer));
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "connections cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    /// Connections that the kernel has already accepted would be reset when the listener closes.
+    async fn empty_queue(&self, connections: &TaskTracker) {
+        // Lets the runtime look at its sockets once more.
+        tokio::task::yield_now().await;
+        while let Some((place, accepted)) = self.accept().now_or_never() {
+            self.welcome(place, accepted, connections).await;
+        }
+    }
+
+    /// Serves one connection to its end.
+    fn serve(&self, stream: TcpStream, peer: Peer) -> impl Future<Output = ()> + Send + use<> {
+        let clocks = Arc::new(Clocks::default());
+        let (router, busy) = (self.router.clone(), Arc::clone(&clocks));
+        let service = service_fn(move |request: Request<Incoming>| {
+            busy.request_began();
+            let (mut router, busy) = (router.clone(), Arc::clone(&busy));
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            async move {
+                let response = router.call(request).await;
+                busy.request_ended();
+                response
+            }
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .header_read_timeout(None);
+        // A caller that has said all it wants to say may close its side and still gets its answer.
+        builder.half_close(true);
+        let connection = builder.serve_connection(
+            TokioIo::new(Watched::new(stream, Arc::clone(&clocks))),
+            service,
+        );
+        let (limits, shutdown, telemetry) = (
+            self.limits.clone(),
+            self.shutdown.clone(),
+            Arc::clone(&self.telemetry),
+        );
+        async move {
+            let mut connection = pin!(connection);
+            let served = tokio::select! {
+                biased;
+                served = clocks.watch(connection.as_mut(), &limits) => served,
+                () = time_to_close(&shutdown) => {
+                    // Ends it now if it is idle, else after the request that is being served.
+                    connection.as_mut().graceful_shutdown();
+                    clocks.watch(connection.as_mut(), &limits).await
+                }
+            };
+            if let Err(error) = served {
+                telemetry.metrics.inbound_error(error);
+            }
+        }
+    }
+}
+
+/// Waits until a connection should end. Callers that have connected a moment ago have a request under way.
+async fn time_to_close(shutdown: &Shutdown) {
+    shutdown.closing().await;
+    tokio::time::sleep(LINGER).await;
+}
+
+/// Whether accepting failed for a reason that concerns only the connection that was to be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// What hyper says of a connection that it ended itself.
+fn inbound_error(error: &hyper::Error) -> InboundError {
+    if error.is_parse_too_large() {
+        InboundError::HeadTooLarge
+    } else if error.is_parse() {
+        InboundError::NotHttp
+    } else {
+        InboundError::Broken
+    }
+}

@@ -1,0 +1,106 @@
+//! What operators see: metrics, logs, traces. The other parts report facts here and know nothing of formats.
+//!
+//! Invariants: nothing here blocks a request, fails it or keeps a record id, and no value of a secret type can get in.
+
+pub mod log;
+mod metrics;
+mod request;
+mod series;
+mod trace;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::EnvResourceDetector;
+use tokio::time::Instant;
+
+pub use metrics::{AccountGauges, InboundError, Metrics};
+pub use request::{CallRecord, Observer, RequestRecord, Route};
+pub use trace::{Parent, Tracer};
+
+/// How long flushing may take when the process ends.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Metrics and traces of one process.
+pub struct Telemetry {
+    /// Counters, histograms, gauges.
+    pub metrics: Metrics,
+    /// Spans, if they are exported at all.
+    pub tracer: Option<Tracer>,
+}
+
+impl Telemetry {
+    /// With an OTLP endpoint, metrics and traces go there too, over `runtime`.
+    pub fn start(
+        otlp_endpoint: Option<&str>,
+        tls: &rustls::ClientConfig,
+    ) -> anyhow::Result<Arc<Self>> {
+        let exporters = otlp_endpoint
+            .map(|endpoint| trace::exporters(endpoint, tls))
+            .transpose()?;
+        let (spans, points) = exporters.unzip();
+        let metrics = Metrics::new(resource(), points)?;
+        Ok(Arc::new(Self {
+            metrics,
+            tracer: spans.map(|spans| Tracer::new(resource(), spans)),
+        }))
+    }
+
+    /// Sends what is left. Blocks, for at most [`FLUSH_TIMEOUT`] each.
+    pub fn flush(&self) {
+        if let Some(tracer) = &self.tracer {
+            tracer.flush();
+        }
+        self.metrics.flush();
+    }
+
+    /// What the keeper of a token reports to, under the names of the accounts that share it.
+    #[must_use]
+    pub fn token_observer(self: &Arc<Self>, account: &str) -> TokenObserver {
+        TokenObserver {
+            telemetry: Arc::clone(self),
+            account: account.to_owned(),
+        }
+    }
+}
+
+/// What the keeper of a token reports to.
+pub struct TokenObserver {
+    telemetry: Arc<Telemetry>,
+    account: String,
+}
+
+impl TokenObserver {
+    /// The account that the token is for; the first one, if several share it.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// A token request is over.
+    pub fn requested(&self, begun: Instant, result: &'static str) {
+        self.telemetry
+            .metrics
+            .token_requested(&self.account, result);
+        if let Some(tracer) = &self.telemetry.tracer {
+            tracer.token_requested(&self.account, begun, result);
+        }
+    }
+
+    /// The accounts server named an API host that is not the configured one.
+    pub fn foreign_api_domain(&self) {
+        self.telemetry.metrics.foreign_api_domain(&self.account);
+    }
+}
+
+/// Who we are, as `OTEL_RESOURCE_ATTRIBUTES` may say better.
+fn resource() -> Resource {
+    Resource::builder_empty()
+        .with_service_name("bigin-photo-proxy")
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_detector(Box::new(EnvResourceDetector::new()))
+        .build()
+}

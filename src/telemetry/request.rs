@@ -1,0 +1,188 @@
+//! One request, observed: its metrics, its canonical log line, its spans. Written once, when all is known.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::Telemetry;
+use super::series::{AccountSeries, ServerSeries};
+use super::trace::Parent;
+use crate::outcome::Outcome;
+use crate::target::Target;
+use crate::zoho::{Code, Origin};
+
+/// Which path of the API was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The default account's.
+    Default,
+    /// A named account's.
+    Account,
+    /// None.
+    Unknown,
+}
+
+impl Route {
+    /// Every route, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Account, Self::Unknown];
+
+    /// As the router knows it.
+    #[must_use]
+    pub const fn template(self) -> Option<&'static str> {
+        match self {
+            Self::Default => Some("/bigin/v2/{module_api_name}/{record_id}/photo"),
+            Self::Account => Some("/{account}/bigin/v2/{module_api_name}/{record_id}/photo"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// One call to Zoho's API.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord {
+    /// When it began.
+    pub begun: Instant,
+    /// When it was over.
+    pub ended: Instant,
+    /// The status of the answer, or a word for why there is none.
+    pub result: Result<StatusCode, &'static str>,
+}
+
+/// Everything about a request that is over. No record id: that is personal data.
+pub struct RequestRecord<'a> {
+    /// When its head was there.
+    pub begun: Instant,
+    /// The id that the caller knows it by.
+    pub request_id: &'a str,
+    /// Who sent it.
+    pub peer: Option<SocketAddr>,
+    /// The caller's span.
+    pub parent: Option<Parent>,
+    /// Whether its method was DELETE.
+    pub is_delete: bool,
+    /// Which path it meant.
+    pub route: Route,
+    /// What it wanted to delete, if it was understood.
+    pub target: Option<Target>,
+    /// The status of the response.
+    pub status: StatusCode,
+    /// The code in the response.
+    pub code: Code,
+    /// What became of the photo.
+    pub outcome: Outcome,
+    /// Who must act.
+    pub act: &'static str,
+    /// The calls that were made for it.
+    pub calls: &'a [CallRecord],
+    /// Whether it waited for a token.
+    pub waited_for_token: bool,
+    /// Whether it ended in a panic.
+    pub panicked: bool,
+}
+
+/// Observes the requests of one process.
+pub struct Observer {
+    telemetry: Arc<Telemetry>,
+    server: ServerSeries,
+    accounts: Vec<AccountSeries>,
+}
+
+impl Observer {
+    /// An observer for these accounts, in the order of their ids.
+    pub fn new<'a>(
+        telemetry: Arc<Telemetry>,
+        accounts: impl Iterator<Item = (&'a str, &'a Origin)>,
+    ) -> Self {
+        let accounts = accounts
+            .map(|(name, api)| AccountSeries::new(name, api))
+            .collect();
+        Self {
+            telemetry,
+            server: ServerSeries::new(),
+            accounts,
+        }
+    }
+
+    /// Reports a request that is over.
+    pub fn finished(&self, record: &RequestRecord<'_>) {
+        let ended = Instant::now();
+        self.count(record, ended);
+        let trace_id = match &self.telemetry.tracer {
+            Some(tracer) => Some(tracer.request_finished(record, self.account_of(record), ended)),
+            None => record.parent.as_ref().map(Parent::trace_id),
+        };
+        self.log(record, trace_id, ended);
+    }
+
+    fn count(&self, record: &RequestRecord<'_>, ended: Instant) {
+        let metrics = &self.telemetry.metrics;
+        let seconds = (ended - record.begun).as_secs_f64();
+        self.server.record(
+            metrics,
+            (record.route, record.is_delete),
+            record.status,
+            seconds,
+        );
+        if record.panicked {
+            metrics.panicked();
+        }
+        let Some(target) = &record.target else { return };
+        let Some(series) = self.accounts.get(target.account.index()) else {
+            return;
+        };
+        series.deleted(metrics, target.module, record.outcome, record.code);
+        for call in record.calls {
+            series.called(
+                metrics,
+                call.result,
+                (call.ended - call.begun).as_secs_f64(),
+            );
+        }
+        if record.waited_for_token {
+            series.waited_for_token(metrics);
+        }
+    }
+
+    /// The canonical line: one a request, with everything that explains it.
+    fn log(
+        &self,
+        record: &RequestRecord<'_>,
+        trace_id: Option<opentelemetry::trace::TraceId>,
+        ended: Instant,
+    ) {
+        let upstream: std::time::Duration = record
+            .calls
+            .iter()
+            .map(|call| call.ended - call.begun)
+            .sum();
+        tracing::info!(
+            target: "bigin_photo_proxy::request",
+            request_id = record.request_id,
+            trace_id = trace_id.map(tracing::field::display),
+            peer = record.peer.map(tracing::field::display),
+            account = self.account_of(record),
+            module = record.target.map(|target| target.module.as_str()),
+            status = record.status.as_u16(),
+            code = record.code.as_str(),
+            outcome = record.outcome.as_str(),
+            act = record.act,
+            calls = record.calls.len(),
+            error = record.calls.last().and_then(|call| call.result.err()),
+            duration_ms = milliseconds(ended - record.begun),
+            zoho_ms = milliseconds(upstream),
+            "request"
+        );
+    }
+
+    fn account_of(&self, record: &RequestRecord<'_>) -> Option<&str> {
+        let series = self.accounts.get(record.target?.account.index())?;
+        Some(series.account())
+    }
+}
+
+/// With three digits behind the point: more would be noise.
+fn milliseconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,257 @@
+//! Spans, after the fact: when a request is over, its times are known, and only a sampled one costs anything.
+//!
+//! Names and attributes follow the semantic conventions for HTTP spans
+//! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>). Sampling follows `OTEL_TRACES_SAMPLER`.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::HeaderMap;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer as _,
+    TracerProvider,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tokio::time::Instant;
+
+use super::FLUSH_TIMEOUT;
+use super::request::{CallRecord, RequestRecord};
+
+/// The caller's span, from its `traceparent` header.
+#[derive(Clone)]
+pub struct Parent(SpanContext);
+
+impl Parent {
+    /// Reads the W3C trace context, if there is a valid one.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        headers.get("traceparent")?;
+        let context = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+        let parent = context.span().span_context().clone();
+        parent.is_valid().then_some(Self(parent))
+    }
+
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.0.trace_id()
+    }
+}
+
+/// Makes spans and exports them in the background.
+pub struct Tracer {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+}
+
+impl Tracer {
+    pub(super) fn new(resource: Resource, exporter: SpanExporter) -> Self {
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_batch_exporter(exporter)
+            .build();
+        let tracer = provider.tracer("bigin-photo-proxy");
+        Self { provider, tracer }
+    }
+
+    pub(super) fn flush(&self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+    }
+
+    /// A server span, and a client span for each call. Returns the trace's id.
+    pub(super) fn request_finished(
+        &self,
+        record: &RequestRecord<'_>,
+        account: Option<&str>,
+        ended: Instant,
+    ) -> TraceId {
+        let parent = record
+            .parent
+            .as_ref()
+            .map(|parent| Context::new().with_remote_span_context(parent.0.clone()));
+        let name = record
+            .route
+            .template()
+            .map_or("HTTP".into(), |route| format!("DELETE {route}"));
+        let mut span = self.start(
+            name,
+            SpanKind::Server,
+            record.begun,
+            &parent.unwrap_or_default(),
+        );
+        let trace_id = span.span_context().trace_id();
+        if !span.is_recording() {
+            return trace_id;
+        }
+        span.set_attributes(server_attributes(record, account));
+        if record.status.is_server_error() {
+            span.set_status(Status::error(record.code.as_str()));
+        }
+        let context = Context::new().with_remote_span_context(span.span_context().clone());
+        for call in record.calls {
+            self.call_finished(call, &context);
+        }
+        span.end_with_timestamp(date(ended));
+        trace_id
+    }
+
+    /// A token request belongs to no request of a caller's.
+    pub(super) fn token_requested(&self, account: &str, begun: Instant, result: &'static str) {
+        let mut span = self.start(
+            "POST /oauth/v2/token".to_owned(),
+            SpanKind::Client,
+            begun,
+            &Context::new(),
+        );
+        span.set_attribute(KeyValue::new("http.request.method", "POST"));
+        span.set_attribute(KeyValue::new("bigin.account", account.to_owned()));
+        span.set_attribute(KeyValue::new("bigin.token.result", result));
+        if result != "ok" {
+            span.set_status(Status::error(result));
+        }
+        span.end();
+    }
+
+    fn call_finished(&self, call: &CallRecord, parent: &Context) {
+        let mut span = self.start("DELETE".to_owned(), SpanKind::Client, call.begun, parent);
+        span.set_attribute(KeyValue::new("http.request.method", "DELETE"));
+        match call.result {
+            Ok(status) => span.set_attribute(KeyValue::new(
+                "http.response.status_code",
+                i64::from(status.as_u16()),
+            )),
+            Err(error) => span.set_attribute(KeyValue::new("error.type", error)),
+        }
+        if !call.result.is_ok_and(|status| status.is_success()) {
+            span.set_status(Status::error(call.result.err().unwrap_or_default()));
+        }
+        span.end_with_timestamp(date(call.ended));
+    }
+
+    fn start(
+        &self,
+        name: String,
+        kind: SpanKind,
+        begun: Instant,
+        parent: &Context,
+    ) -> opentelemetry_sdk::trace::Span {
+        let builder = SpanBuilder::from_name(name)
+            .with_kind(kind)
+            .with_start_time(date(begun));
+        self.tracer.build_with_context(builder, parent)
+    }
+}
+
+fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new(
+            "http.request.method",
+            if record.is_delete { "DELETE" } else { "_OTHER" },
+        ),
+        KeyValue::new(
+            "http.response.status_code",
+            i64::from(record.status.as_u16()),
+        ),
+        KeyValue::new("url.scheme", "http"),
+        KeyValue::new("bigin.request_id", record.request_id.to_owned()),
+        KeyValue::new("bigin.outcome", record.outcome.as_str()),
+        KeyValue::new("bigin.code", record.code.as_str()),
+    ];
+    attributes.extend(
+        record
+            .route
+            .template()
+            .map(|route| KeyValue::new("http.route", route)),
+    );
+    attributes.extend(
+        record
+            .peer
+            .map(|peer| KeyValue::new("client.address", peer.ip().to_string())),
+    );
+    attributes.extend(account.map(|account| KeyValue::new("bigin.account", account.to_owned())));
+    attributes.extend(
+        record
+            .target
+            .map(|target| KeyValue::new("bigin.module", target.module.as_str())),
+    );
+    attributes
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "spans are dated; durations come from the monotonic clock"
+)]
+fn date(moment: Instant) -> SystemTime {
+    SystemTime::now() - moment.elapsed()
+}
+
+/// The two exporters of one OTLP/HTTP endpoint. They send over the runtime that this is called on.
+pub(super) fn exporters(
+    endpoint: &str,
+    tls: &rustls::ClientConfig,
+) -> anyhow::Result<(SpanExporter, MetricExporter)> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(FLUSH_TIMEOUT)
+        .build()?;
+    let http = OnRuntime {
+        client,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let spans = SpanExporter::builder()
+        .with_http()
+        .with_http_client(http.clone());
+    let spans = spans
+        .with_endpoint(format!("{endpoint}/v1/traces"))
+        .build()
+        .context("telemetry.otlp_endpoint")?;
+    let points = MetricExporter::builder().with_http().with_http_client(http);
+    let points = points
+        .with_endpoint(format!("{endpoint}/v1/metrics"))
+        .build()
+        .context("telemetry.otlp_endpoint")?;
+    Ok((spans, points))
+}
+
+/// The SDK exports from threads of its own, which have no reactor: the sending is done on our runtime.
+#[derive(Clone)]
+struct OnRuntime {
+    client: reqwest::Client,
+    runtime: tokio::runtime::Handle,
+}
+
+impl fmt::Debug for OnRuntime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("OnRuntime")
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let sending = self.runtime.spawn(async move {
+            let answer = client.execute(request.try_into()?).await?;
+            let status = answer.status();
+            Ok::<_, HttpError>(
+                http::Response::builder()
+                    .status(status)
+                    .body(answer.bytes().await?)?,
+            )
+        });
+        sending.await?
+    }
+}

@@ -1,0 +1,20 @@
+//! Access tokens: who holds them, who renews them, and what a request without one is told.
+//!
+//! Requests only read ([`Tokens::current`]); one keeper per refresh token asks Zoho, in the background, on a runtime apart
+//! from the data path, inside a budget that nothing can exceed. Invariants: an older token never replaces a newer one; a
+//! token past its own expiry is never handed out; a caller that hangs up cancels nothing.
+
+mod access;
+mod answer;
+mod budget;
+mod grant;
+mod keeper;
+mod kept;
+mod schedule;
+mod slot;
+
+pub use access::AccessToken;
+pub use grant::{Failure, http_client};
+pub use keeper::{BudgetRemaining, Keeper};
+pub use kept::{Kept, keep};
+pub use slot::{Rejection, Slot, Standing, Unavailable};

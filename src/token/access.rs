@@ -1,0 +1,95 @@
+//! One access token: the header that carries it, its end, and whether Zoho ever accepted it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+/// An access token. It has no `Debug`: its header is a secret.
+pub struct AccessToken {
+    version: u64,
+    authorization: HeaderValue,
+    expires: Instant,
+    expiry_timestamp: f64,
+    trial: AtomicU8,
+}
+
+/// What Zoho's API has said of a token so far. It only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// Nothing yet.
+    Untried = 0,
+    /// Only refusals: perhaps the account is at fault and not the token.
+    Refused = 1,
+    /// It was accepted once, so a later refusal means that it is dead.
+    Accepted = 2,
+}
+
+impl AccessToken {
+    pub(super) fn new(version: u64, authorization: HeaderValue, expires: Instant) -> Self {
+        Self {
+            version,
+            authorization,
+            expires,
+            expiry_timestamp: timestamp(expires),
+            trial: AtomicU8::new(Trial::Untried as u8),
+        }
+    }
+
+    /// Counts the tokens of an account, from 1.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The value of the `Authorization` header, marked sensitive.
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
+    }
+
+    /// When it must no longer be used.
+    #[must_use]
+    pub fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    /// The same in seconds since 1970, as dashboards want it. Nothing is decided by it.
+    #[must_use]
+    pub fn expiry_timestamp(&self) -> f64 {
+        self.expiry_timestamp
+    }
+
+    /// Notes that Zoho's API accepted it.
+    pub fn accepted(&self) {
+        // A plain load first: after the first request this is no write to a shared cache line any more.
+        if self.trial() != Trial::Accepted {
+            self.trial.store(Trial::Accepted as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a refusal. It does not undo an acceptance.
+    pub(super) fn refused(&self) {
+        self.trial
+            .fetch_max(Trial::Refused as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn trial(&self) -> Trial {
+        match self.trial.load(Ordering::Relaxed) {
+            0 => Trial::Untried,
+            1 => Trial::Refused,
+            _ => Trial::Accepted,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an expiry that people read is a date"
+)]
+fn timestamp(moment: Instant) -> f64 {
+    let date = SystemTime::now() + moment.saturating_duration_since(Instant::now());
+    date.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}

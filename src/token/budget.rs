@@ -1,0 +1,118 @@
+//! The budget of token requests: at most so many in any window, whatever happens.
+//!
+//! Zoho blocks a refresh token for the rest of the window after 10 requests in 10 minutes
+//! (<https://www.zoho.com/accounts/protocol/oauth/token-limits.html>). Whether failed requests count there is not published, so
+//! here they do.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The moments of the requests in the current window.
+pub(super) struct Budget {
+    size: usize,
+    window: Duration,
+    spent: VecDeque<Instant>,
+}
+
+impl Budget {
+    pub(super) fn new(size: usize, window: Duration) -> Self {
+        Self {
+            size,
+            window,
+            spent: VecDeque::with_capacity(size),
+        }
+    }
+
+    /// The first moment at which a request is allowed.
+    pub(super) fn free_at(&self, now: Instant) -> Instant {
+        match self.spent.front() {
+            Some(oldest) if self.spent.len() >= self.size => now.max(*oldest + self.window),
+            _ => now,
+        }
+    }
+
+    /// Takes one request out of the budget, if it is allowed now.
+    pub(super) fn spend(&mut self, now: Instant) -> bool {
+        self.forget_before(now);
+        let allowed = self.spent.len() < self.size;
+        if allowed {
+            self.spent.push_back(now);
+        }
+        allowed
+    }
+
+    /// Puts the latest request back: it surely never reached Zoho.
+    pub(super) fn refund(&mut self) {
+        self.spent.pop_back();
+    }
+
+    /// How many requests are left now.
+    pub(super) fn remaining(&mut self, now: Instant) -> usize {
+        self.forget_before(now);
+        self.size - self.spent.len()
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        while self
+            .spent
+            .front()
+            .is_some_and(|oldest| *oldest + self.window <= now)
+        {
+            self.spent.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_mins(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_ever_holds_more_than_the_budget() {
+        let mut budget = Budget::new(8, WINDOW);
+        let start = Instant::now();
+        let mut spent = Vec::new();
+
+        for second in 0..6000 {
+            let now = start + Duration::from_secs(second);
+            if budget.spend(now) {
+                spent.push(now);
+            }
+        }
+
+        assert_eq!(spent.len(), 80);
+        assert!(spent.windows(9).all(|nine| nine[8] - nine[0] >= WINDOW));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_possible_moment_is_known() {
+        let mut budget = Budget::new(2, WINDOW);
+        let start = Instant::now();
+        assert!(budget.spend(start));
+        assert_eq!(budget.free_at(start), start);
+        let later = start + Duration::from_mins(1);
+        assert!(budget.spend(later));
+
+        assert_eq!(budget.free_at(later), start + WINDOW);
+        assert!(!budget.spend(start + WINDOW - Duration::from_millis(1)));
+        assert!(budget.spend(start + WINDOW));
+        assert_eq!(budget.free_at(start + WINDOW), later + WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_left_is_put_back() {
+        let mut budget = Budget::new(1, WINDOW);
+        let now = Instant::now();
+        assert!(budget.spend(now));
+        assert_eq!(budget.remaining(now), 0);
+
+        budget.refund();
+
+        assert_eq!(budget.remaining(now), 1);
+        assert!(budget.spend(now));
+    }
+}

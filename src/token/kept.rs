@@ -1,0 +1,56 @@
+//! Which accounts share a token: one slot and one keeper for each refresh token at each pair of hosts.
+
+use std::sync::Arc;
+
+use super::grant::Grant;
+use super::keeper::{BudgetRemaining, Keeper};
+use super::slot::Slot;
+use crate::config::{AccountConfig, TokenConfig};
+use crate::telemetry::Telemetry;
+
+/// What an account has of its token.
+#[derive(Clone)]
+pub struct Kept {
+    /// Where the token lies.
+    pub slot: Arc<Slot>,
+    /// How many token requests are left.
+    pub budget_remaining: BudgetRemaining,
+}
+
+/// Makes a keeper for each token, and says what each account has of it, in the order of the accounts.
+#[must_use]
+pub fn keep(
+    accounts: &[AccountConfig],
+    http: &reqwest::Client,
+    config: &TokenConfig,
+    telemetry: &Arc<Telemetry>,
+) -> (Vec<Kept>, Vec<Keeper>) {
+    let cache = Slot::cache(accounts.len());
+    let (mut kept, mut keepers): (Vec<Kept>, Vec<Keeper>) = (Vec::new(), Vec::new());
+    for account in accounts {
+        let earlier = accounts
+            .iter()
+            .zip(&kept)
+            .find(|(other, _)| other.shares_token_with(account));
+        if let Some((_, shared)) = earlier {
+            kept.push(shared.clone());
+            continue;
+        }
+        let slot = Arc::new(Slot::new(keepers.len(), cache.clone()));
+        let grant = Grant::new(account, http.clone());
+        let observer = telemetry.token_observer(&account.name);
+        let keeper = Keeper::new(
+            Arc::clone(&slot),
+            grant,
+            account.api.clone(),
+            config,
+            observer,
+        );
+        kept.push(Kept {
+            slot,
+            budget_remaining: keeper.budget_remaining(),
+        });
+        keepers.push(keeper);
+    }
+    (kept, keepers)
+}

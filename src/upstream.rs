@@ -1,0 +1,132 @@
+//! One call to Zoho's API: a connection, the canonical request, the whole answer.
+//!
+//! Nothing is retried here but what was never written: a pooled connection that Zoho has closed meanwhile is replaced.
+//! Whether a request can have been carried out is noted where it happens ([`Progress`]), not guessed later.
+
+mod answer;
+mod canonical;
+mod connect;
+mod connection;
+mod gate;
+mod pool;
+mod progress;
+
+use std::sync::Arc;
+
+use http::request::Request;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use tokio::time::Instant;
+
+pub use answer::{Answer, InvalidAnswer};
+pub use connect::{Connector, Unreachable, tls_config};
+pub use gate::{Gate, Overloaded};
+pub use pool::Pool;
+pub use progress::Progress;
+
+use crate::target::Target;
+use crate::token::AccessToken;
+use crate::zoho::Origin;
+use canonical::Canonical;
+use connection::Unanswered;
+
+/// Why a call brought no answer of Zoho's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// There was no connection, so nothing was sent.
+    #[error("no connection to Zoho's API: {0}")]
+    Unreachable(#[from] Unreachable),
+    /// The deadline passed before anything was sent.
+    #[error("the deadline passed before the call was sent")]
+    NoTime,
+    /// The deadline passed after sending.
+    #[error("Zoho's API did not answer in time")]
+    Timeout,
+    /// The connection broke after sending, before an answer.
+    #[error("the connection to Zoho's API was lost before an answer")]
+    ConnectionLost,
+    /// What came is not to be believed.
+    #[error("Zoho's API sent no valid answer: {0}")]
+    InvalidAnswer(#[from] InvalidAnswer),
+    /// The request that was built is not the canonical one. Nothing was sent.
+    #[error("the request to Zoho's API is not canonical")]
+    NotCanonical,
+}
+
+impl CallError {
+    /// One word, for metrics, logs and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::NoTime => "no_time",
+            Self::Timeout => "timeout",
+            Self::ConnectionLost => "connection_lost",
+            Self::InvalidAnswer(_) => "invalid_answer",
+            Self::NotCanonical => "not_canonical",
+        }
+    }
+}
+
+/// The way to one account's API, from one data-path thread.
+pub struct Upstream {
+    canonical: Canonical,
+    connector: Connector,
+    pool: Arc<Pool>,
+}
+
+impl Upstream {
+    /// The way to `api`, with connections kept in `pool`.
+    #[must_use]
+    pub fn new(api: &Origin, connector: Connector, pool: Arc<Pool>) -> Self {
+        Self {
+            canonical: Canonical::new(api),
+            connector,
+            pool,
+        }
+    }
+
+    /// Deletes a photo, and reads the whole answer.
+    pub async fn delete_photo(
+        &self,
+        target: &Target,
+        token: &AccessToken,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Answer, CallError> {
+        let request = self
+            .canonical
+            .request(target, token)
+            .ok_or(CallError::NotCanonical)?;
+        let call = tokio::time::timeout_at(deadline, self.call(request, progress)).await;
+        call.unwrap_or(Err(if progress.may_be_carried_out() {
+            CallError::Timeout
+        } else {
+            CallError::NoTime
+        }))
+    }
+
+    async fn call(
+        &self,
+        mut request: Request<Empty<Bytes>>,
+        progress: &Progress,
+    ) -> Result<Answer, CallError> {
+        loop {
+            let (mut connection, is_new) = match self.pool.take() {
+                Some(connection) => (connection, false),
+                None => (self.connector.connect().await?, true),
+            };
+            match connection.exchange(request, progress).await {
+                Ok((head, body)) => {
+                    self.pool.put(connection);
+                    return Ok(Answer::read(head, body)?);
+                }
+                // Zoho had closed it, and nothing was written. Each round uses up a pooled connection, so this ends.
+                Err(Unanswered::Unsent(unsent)) if !is_new => request = *unsent,
+                Err(Unanswered::Unsent(_)) => return Err(Unreachable::Closed.into()),
+                Err(Unanswered::Lost) => return Err(CallError::ConnectionLost),
+                Err(Unanswered::Invalid(invalid)) => return Err(invalid.into()),
+            }
+        }
+    }
+}

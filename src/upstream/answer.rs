@@ -1,0 +1,127 @@
+//! Zoho's answer, classified: deleted, refused, or perhaps carried out; or not to be believed at all.
+//!
+//! Invariant: a 2xx passes only if the complete body says success. Sources: the error codes on
+//! <https://www.bigin.com/developer/docs/apis/v2/delete-image.html>.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use hyper::body::Bytes;
+
+use crate::outcome::Outcome;
+use crate::zoho::{Code, Envelope};
+
+/// How many credits the organisation has left, once half of them are spent.
+/// Source: <https://www.bigin.com/developer/docs/apis/v2/api-limits.html>.
+const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-api-credits-remaining");
+
+/// The headers of Zoho's that go on to the caller, if they came.
+const PASSED_ON: [HeaderName; 3] = [CONTENT_TYPE, RETRY_AFTER, CREDITS_REMAINING];
+
+/// A final answer of Zoho's.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body, byte for byte.
+    pub body: Bytes,
+    /// What the body says.
+    pub envelope: Envelope,
+    headers: HeaderMap,
+}
+
+/// Why what Zoho sent proves nothing. The photo may be deleted or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAnswer {
+    /// Its body did not come whole.
+    #[error("its body is incomplete")]
+    Incomplete,
+    /// Its body is larger than any of this endpoint's.
+    #[error("its body is too large")]
+    BodyTooLarge,
+    /// Its head is larger than any of this endpoint's.
+    #[error("its head is too large")]
+    HeadTooLarge,
+    /// Not HTTP.
+    #[error("it is not HTTP")]
+    NotHttp,
+    /// Compressed, although that was excluded.
+    #[error("it is compressed, although that was excluded")]
+    Encoded,
+    /// A status that this endpoint has not, such as a redirection.
+    #[error("its status is none of this endpoint's")]
+    Status,
+    /// The body is no envelope, or contradicts the status.
+    #[error("it is no envelope of Zoho's, or contradicts its status")]
+    Envelope,
+}
+
+impl Answer {
+    /// Reads a head and its whole body.
+    pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, InvalidAnswer> {
+        if head
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| coding != "identity")
+        {
+            return Err(InvalidAnswer::Encoded);
+        }
+        let status = head.status;
+        if !(status.is_success() || status.is_client_error() || status.is_server_error()) {
+            return Err(InvalidAnswer::Status);
+        }
+        let envelope = Envelope::parse(&body).ok_or(InvalidAnswer::Envelope)?;
+        let agrees = if status.is_success() {
+            envelope.says_deleted()
+        } else {
+            !envelope.success
+        };
+        if !agrees {
+            return Err(InvalidAnswer::Envelope);
+        }
+        Ok(Self {
+            status,
+            body,
+            envelope,
+            headers: head.headers,
+        })
+    }
+
+    /// What it means for the photo.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if self.status.is_success() {
+            Outcome::Deleted
+        } else if self.status.is_client_error() {
+            Outcome::Refused
+        } else {
+            Outcome::Unknown
+        }
+    }
+
+    /// Whether Zoho refuses the access token itself, so that a newer one may help. A missing scope is no such case.
+    #[must_use]
+    pub fn rejects_token(&self) -> bool {
+        let about_the_token = matches!(
+            self.envelope.code,
+            Code::InvalidToken | Code::InvalidOauthToken | Code::AuthenticationFailure
+        );
+        self.status == StatusCode::UNAUTHORIZED && about_the_token
+    }
+
+    /// Whether it proves that Zoho knows the access token: a gateway in front says 404, 429 and 5xx without looking.
+    #[must_use]
+    pub fn accepts_token(&self) -> bool {
+        let without_looking = matches!(
+            self.status,
+            StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
+        );
+        !self.rejects_token() && !self.status.is_server_error() && !without_looking
+    }
+
+    /// The headers of Zoho's that go on to the caller, and no others.
+    pub fn headers_passed_on(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
+        PASSED_ON
+            .into_iter()
+            .filter_map(|name| self.headers.get(&name).cloned().map(|value| (name, value)))
+    }
+}

@@ -1,0 +1,207 @@
+//! New connections to one API: DNS, TCP and TLS, each failure told apart.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec;
+
+use anyhow::Context;
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use tower::Service;
+use tower::util::ServiceFn;
+
+use super::connection::Connection;
+use crate::zoho::Origin;
+
+/// A connection's bytes, encrypted or (to loopback addresses alone) not.
+pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// Why there is no connection. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// The host name has no address.
+    #[error("its host name cannot be resolved")]
+    Dns,
+    /// Nobody listens there.
+    #[error("it refuses connections")]
+    Refused,
+    /// The network knows no way.
+    #[error("there is no route to it")]
+    Unroutable,
+    /// DNS, TCP and TLS took too long together.
+    #[error("no connection in time")]
+    TimedOut,
+    /// Its certificate is not to be trusted.
+    #[error("its certificate is not valid")]
+    Certificate,
+    /// It ended the TLS handshake.
+    #[error("it ended the TLS handshake")]
+    TlsAlert,
+    /// TLS failed otherwise.
+    #[error("the TLS handshake failed")]
+    Tls,
+    /// The connection ended as soon as it was there.
+    #[error("it closed the connection at once")]
+    Closed,
+    /// Anything else.
+    #[error("the connection failed")]
+    Failed,
+}
+
+type Addresses = Pin<Box<dyn Future<Output = Result<vec::IntoIter<SocketAddr>, DnsError>> + Send>>;
+type Resolver = ServiceFn<fn(Name) -> Addresses>;
+
+/// Opens connections to one API.
+#[derive(Clone)]
+pub struct Connector {
+    uri: Uri,
+    tcp: HttpConnector<Resolver>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    timeout: Duration,
+}
+
+impl Connector {
+    /// A connector to `api`. The configuration of TLS is used if `api` asks for it.
+    #[must_use]
+    pub fn new(api: &Origin, tls: &Arc<ClientConfig>, timeout: Duration) -> Self {
+        let mut tcp =
+            HttpConnector::new_with_resolver(tower::service_fn(resolve as fn(Name) -> Addresses));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let name = || {
+            ServerName::try_from(api.host().trim_matches(['[', ']']).to_owned())
+                .expect("Origin parsed it")
+        };
+        Self {
+            uri: api.to_string().parse().expect("an origin is a URI"),
+            tcp,
+            tls: api
+                .is_tls()
+                .then(|| (TlsConnector::from(Arc::clone(tls)), name())),
+            timeout,
+        }
+    }
+
+    /// A new connection that is ready for a request.
+    pub(super) async fn connect(&self) -> Result<Connection, Unreachable> {
+        let stream = tokio::time::timeout(self.timeout, self.open())
+            .await
+            .or(Err(Unreachable::TimedOut))??;
+        Connection::handshake(stream)
+            .await
+            .or(Err(Unreachable::Closed))
+    }
+
+    async fn open(&self) -> Result<Stream, Unreachable> {
+        let tcp = self
+            .tcp
+            .clone()
+            .call(self.uri.clone())
+            .await
+            .map_err(|error| tcp_failure(&error))?
+            .into_inner();
+        match &self.tls {
+            None => Ok(Either::Left(tcp)),
+            Some((tls, name)) => {
+                let stream = tls
+                    .connect(name.clone(), tcp)
+                    .await
+                    .map_err(|error| tls_failure(&error))?;
+                Ok(Either::Right(stream))
+            }
+        }
+    }
+}
+
+/// What certificates to trust: the system's, and those in `ca_file`. Without `needed`, none: it spares the reading.
+pub fn tls_config(ca_file: Option<&Path>, needed: bool) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    if needed {
+        // A single unreadable file among the system's is no reason to fail; that none is readable is one, below.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = ca_file {
+            add_file(&mut roots, path)
+                .with_context(|| format!("upstream.ca_file: {}", path.display()))?;
+        }
+        anyhow::ensure!(
+            !roots.is_empty(),
+            "no certificate authority to trust: install ca-certificates, or set upstream.ca_file"
+        );
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> anyhow::Result<()> {
+    let mut found = false;
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+        found = true;
+    }
+    anyhow::ensure!(found, "holds no certificate");
+    Ok(())
+}
+
+/// The system's resolver. A type of our own marks its failures.
+fn resolve(name: Name) -> Addresses {
+    Box::pin(async move {
+        let found = tokio::net::lookup_host((name.as_str(), 0))
+            .await
+            .map_err(DnsError)?;
+        Ok(found.collect::<Vec<_>>().into_iter())
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the host name cannot be resolved")]
+struct DnsError(#[source] io::Error);
+
+fn tcp_failure(error: &(dyn StdError + 'static)) -> Unreachable {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<DnsError>() {
+            return Unreachable::Dns;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return match error.kind() {
+                io::ErrorKind::ConnectionRefused => Unreachable::Refused,
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    Unreachable::Unroutable
+                }
+                io::ErrorKind::TimedOut => Unreachable::TimedOut,
+                _ => Unreachable::Failed,
+            };
+        }
+        cause = error.source();
+    }
+    Unreachable::Failed
+}
+
+fn tls_failure(error: &io::Error) -> Unreachable {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        Some(rustls::Error::InvalidCertificate(_)) => Unreachable::Certificate,
+        Some(rustls::Error::AlertReceived(_)) => Unreachable::TlsAlert,
+        _ => Unreachable::Tls,
+    }
+}

@@ -1,0 +1,102 @@
+//! The way into one account's API: a cap on calls in flight, and a bounded queue in front of it.
+//!
+//! Zoho counts concurrent calls for the whole organisation and refuses more
+//! (<https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>), so waiting here is cheaper than being refused there.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use crate::config::UpstreamConfig;
+
+/// The gate of one account, for all data-path threads.
+pub struct Gate {
+    calls: Semaphore,
+    max_in_flight: usize,
+    waiting: AtomicUsize,
+    queue: usize,
+    timeout: Duration,
+}
+
+/// Why a request may not wait any longer, or at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Overloaded {
+    /// Too many wait already.
+    #[error("the queue is full")]
+    QueueFull,
+    /// It waited as long as is allowed.
+    #[error("the wait in the queue was too long")]
+    WaitedTooLong,
+    /// Its own deadline passed while it waited.
+    #[error("the deadline passed in the queue")]
+    NoTime,
+}
+
+/// The right to make a call, given back when dropped.
+pub(crate) type Call<'a> = SemaphorePermit<'a>;
+
+/// A place in the queue, given back when dropped.
+pub struct Waiting<'a>(&'a AtomicUsize);
+
+impl Gate {
+    /// A gate with the configured cap and queue.
+    #[must_use]
+    pub fn new(config: &UpstreamConfig) -> Self {
+        Self {
+            calls: Semaphore::new(config.max_in_flight),
+            max_in_flight: config.max_in_flight,
+            waiting: AtomicUsize::new(0),
+            queue: config.queue,
+            timeout: config.queue_timeout,
+        }
+    }
+
+    /// Waits for the right to make a call: at most the configured time, and not beyond the deadline.
+    pub async fn enter(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
+        if let Ok(call) = self.calls.try_acquire() {
+            return Ok(call);
+        }
+        let _waiting = self.wait()?;
+        let longest = Instant::now() + self.timeout;
+        let (until, too_late) = if deadline < longest {
+            (deadline, Overloaded::NoTime)
+        } else {
+            (longest, Overloaded::WaitedTooLong)
+        };
+        let call = tokio::time::timeout_at(until, self.calls.acquire())
+            .await
+            .or(Err(too_late))?;
+        Ok(call.expect("the semaphore is never closed"))
+    }
+
+    /// Takes a place in the queue, for whatever one waits.
+    pub fn wait(&self) -> Result<Waiting<'_>, Overloaded> {
+        let place = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue {
+            Ok(place)
+        } else {
+            Err(Overloaded::QueueFull)
+        }
+    }
+
+    /// Calls in flight now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.max_in_flight
+            .saturating_sub(self.calls.available_permits())
+    }
+
+    /// Requests that wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,28 @@
+//! Whether a call can have been carried out: the one fact that every answer of ours rests on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shared between the call and whoever must know when the call itself cannot say it any more: it was dropped, it
+/// panicked, its time was up.
+#[derive(Default)]
+pub struct Progress {
+    sent: AtomicBool,
+}
+
+impl Progress {
+    /// Notes that the request is about to be written.
+    pub(super) fn sending(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it surely was not carried out: not a byte was written, or Zoho refused the token.
+    pub fn not_carried_out(&self) {
+        self.sent.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the photo can have been deleted.
+    #[must_use]
+    pub fn may_be_carried_out(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+}

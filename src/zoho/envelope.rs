@@ -1,0 +1,149 @@
+//! The envelope in which Zoho answers: `{"code":…,"details":{…},"message":…,"status":"success"|"error"}`.
+//!
+//! Source: the sample response on <https://www.bigin.com/developer/docs/apis/v2/delete-image.html>. An answer that is no
+//! complete envelope, and nothing else, was not written by the API and proves nothing.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::Code;
+
+/// What an envelope says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Its code.
+    pub code: Code,
+    /// Whether it claims success.
+    pub success: bool,
+}
+
+impl Envelope {
+    /// Reads a whole body. `None` if it is anything but one envelope.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let wire: Wire = serde_json::from_slice(body).ok()?;
+        let success = match wire.status.as_ref() {
+            "success" => true,
+            "error" => false,
+            _ => return None,
+        };
+        let code = match wire.code {
+            Written::Text(text) => Code::of_zoho(&text),
+            // Zoho has been seen to write the HTTP status here, as a number, when it throttles.
+            Written::Number(429) => Code::TooManyRequests,
+            Written::Number(_) => Code::Other,
+        };
+        Some(Self { code, success })
+    }
+
+    /// The one envelope that proves a deletion.
+    #[must_use]
+    pub fn says_deleted(self) -> bool {
+        self.success && self.code == Code::Success
+    }
+}
+
+/// The fields on the wire. A field that stands twice is an error: which one would be meant?
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    code: Written<'a>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(default, rename = "details")]
+    _details: Option<IgnoredAny>,
+    #[serde(default, rename = "message")]
+    _message: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written<'a> {
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    Number(i64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_success_says_deleted() {
+        let body =
+            br#"{"code":"SUCCESS","details":{},"message":"Photo deleted","status":"success"}"#;
+
+        assert!(Envelope::parse(body).unwrap().says_deleted());
+    }
+
+    #[test]
+    fn white_space_and_order_do_not_matter() {
+        let body = b" {\n \"status\": \"success\",\r\n \"code\": \"SUCCESS\" }\n";
+
+        assert!(Envelope::parse(body).unwrap().says_deleted());
+    }
+
+    #[test]
+    fn neither_half_of_success_is_enough() {
+        for body in [
+            r#"{"code":"SUCCESS","status":"error"}"#,
+            r#"{"code":"OTHER","status":"success"}"#,
+        ] {
+            assert!(
+                !Envelope::parse(body.as_bytes()).unwrap().says_deleted(),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_may_be_a_number() {
+        let body = br#"{"code":429,"details":{},"message":"x","status":"error"}"#;
+
+        assert_eq!(
+            Envelope::parse(body),
+            Some(Envelope {
+                code: Code::TooManyRequests,
+                success: false
+            })
+        );
+    }
+
+    #[test]
+    fn an_unknown_code_is_kept_apart_from_known_ones() {
+        let body = br#"{"code":"RECORD_LOCKED","details":{},"message":"x","status":"error"}"#;
+
+        assert_eq!(
+            Envelope::parse(body),
+            Some(Envelope {
+                code: Code::Other,
+                success: false
+            })
+        );
+    }
+
+    #[test]
+    fn anything_else_is_no_envelope() {
+        for body in [
+            "",
+            "<html></html>",
+            "null",
+            "[]",
+            "{}",
+            r#""SUCCESS""#,
+            r#"{"code":"SUCCESS","status":"succes"}"#,
+            r#"{"code":"SUCCESS"}"#,
+            r#"{"status":"success"}"#,
+            r#"{"code":null,"status":"success"}"#,
+            r#"{"code":"SUCCESS","status":"success""#,
+            r#"{"code":"SUCCESS","status":"success"}{}"#,
+            r#"{"code":"SUCCESS","status":"success","status":"error"}"#,
+            r#"{"code":"A","code":"SUCCESS","status":"success"}"#,
+            "{\"code\":\"SUCCESS\",\"status\":\"success\"}\0",
+        ] {
+            assert_eq!(Envelope::parse(body.as_bytes()), None, "{body}");
+        }
+    }
+}

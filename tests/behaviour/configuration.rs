@@ -1,0 +1,302 @@
+//! What operators write, and what they are told when it is wrong: every key, and never a value.
+
+use bigin_photo_proxy::config::{self, Config, Environment};
+
+use crate::support::Program;
+
+const ACCOUNT: &str = "[accounts.main]
+data_center = \"eu\"
+client_id = \"1000.ID\"
+client_secret = \"hunter2-secret\"
+refresh_token = \"1000.hunter2-refresh\"
+";
+
+fn parse(text: &str) -> Result<Config, Vec<String>> {
+    parse_with(text, &Environment::default())
+}
+
+fn parse_with(text: &str, environment: &Environment) -> Result<Config, Vec<String>> {
+    config::parse(text, environment).map_err(|errors| errors.0)
+}
+
+/// The only error of a configuration.
+fn error_of(text: &str) -> String {
+    let Err(errors) = parse(text) else {
+        panic!("this is valid: {text}")
+    };
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().unwrap()
+}
+
+#[test]
+fn four_values_are_enough() {
+    let config = parse(ACCOUNT).unwrap_or_else(|errors| panic!("{errors:?}"));
+
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.admin_listen.to_string(), "0.0.0.0:8081");
+    assert_eq!(
+        config.accounts[0].api.to_string(),
+        "https://www.zohoapis.eu"
+    );
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn every_key_of_the_default_file_is_read_and_has_a_comment() {
+    let text = include_str!("../../config/default.toml");
+    let mut explained = false;
+    for line in text.lines() {
+        let is_key = line
+            .split_once(" = ")
+            .is_some_and(|(key, _)| !key.starts_with('#'));
+        assert!(!is_key || explained, "no comment: {line}");
+        explained = line.starts_with('#');
+    }
+    // Reading the defaults reads every key: one that nobody takes would be an error.
+    assert!(parse(&format!("{text}\n{ACCOUNT}")).is_ok());
+}
+
+#[test]
+fn unknown_keys_are_errors() {
+    assert!(error_of(&format!("colour = 1\n{ACCOUNT}")).starts_with("colour: is not a key"));
+    assert!(error_of(&format!("server.colour = 1\n{ACCOUNT}")).starts_with("server.colour: "));
+    assert!(error_of(&format!("{ACCOUNT}colour = 1\n")).starts_with("accounts.main.colour: "));
+    assert!(error_of(&format!("{ACCOUNT}[more]\nx = 1\n")).starts_with("more: "));
+}
+
+#[test]
+fn all_errors_are_told_at_once_each_with_its_key() {
+    let text = "
+default_account = \"nobody\"
+[server]
+listen = \"here\"
+threads = -1
+head_timeout = \"25 parsecs\"
+idle_timeout = 7
+max_connections = \"many\"
+[upstream]
+queue = 1.5
+[token]
+budget = 0
+[log]
+format = \"xml\"
+level = \"=,=\"
+[accounts.Main]
+data_center = \"moon\"
+client_id = \"\"
+client_secret = \"a\"
+client_secret_file = \"/nonexistent/secret\"
+[accounts.other]
+data_center = \"eu\"
+client_id = \"1000.ID\"
+client_secret_file = \"/nonexistent/secret\"
+refresh_token = \"two words\"
+api_url = \"http://www.zohoapis.eu\"
+";
+    let Err(errors) = parse(text) else {
+        panic!("this is wrong throughout")
+    };
+
+    let keys: Vec<_> = errors
+        .iter()
+        .map(|error| error.split(": ").next().unwrap())
+        .collect();
+    let expected = [
+        "accounts.Main",
+        "accounts.Main.client_id",
+        "accounts.Main.client_secret_file",
+        "accounts.Main.data_center",
+        "accounts.Main.refresh_token_file",
+        "accounts.other.api_url",
+        "accounts.other.client_secret_file",
+        "accounts.other.refresh_token",
+        "default_account",
+        "log.format",
+        "log.level",
+        "server.head_timeout",
+        "server.idle_timeout",
+        "server.listen",
+        "server.max_connections",
+        "server.threads",
+        "token.budget",
+        "upstream.queue",
+    ];
+    assert_eq!(keys, expected, "{errors:#?}");
+    for value in ["nobody", "parsecs", "many", "xml", "moon", "two words"] {
+        assert!(
+            !errors.iter().any(|error| error.contains(value)),
+            "{value} is quoted: {errors:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_told_by_line_without_quoting_it() {
+    let error = error_of("[accounts.main]\nclient_secret = hunter2\n");
+
+    assert_eq!(error, "line 2: is not valid TOML");
+}
+
+#[test]
+fn a_secret_comes_from_a_file_or_inline_and_from_exactly_one_of_them() {
+    let path = std::env::temp_dir().join(format!("secret-{:016x}", fastrand::u64(..)));
+    let with = |keys: String| {
+        parse(&format!(
+            "[accounts.main]\ndata_center = \"eu\"\nclient_id = \"1000.ID\"\nrefresh_token = \"r\"\n{keys}"
+        ))
+    };
+    let from_file = |content: &str| {
+        std::fs::write(&path, content).unwrap();
+        with(format!("client_secret_file = {path:?}"))
+            .map(|it| it.accounts[0].client_secret.expose().to_owned())
+    };
+
+    assert_eq!(from_file("s3cret").unwrap(), "s3cret");
+    assert_eq!(from_file("s3cret\n").unwrap(), "s3cret");
+    assert_eq!(from_file("s3cret\r\n").unwrap(), "s3cret");
+    assert!(
+        from_file("s3cret\n\n").is_err(),
+        "only one newline is trimmed"
+    );
+    assert!(from_file("").is_err());
+    let list = with(format!("client_secret_file = [{path:?}]"));
+    assert!(list.is_err(), "the file is empty by now");
+    std::fs::write(&path, "first").unwrap();
+    let list = with(format!("client_secret_file = [{path:?}, \"/nonexistent\"]"))
+        .ok()
+        .unwrap();
+    assert_eq!(list.accounts[0].client_secret.expose(), "first");
+    assert!(with(String::new()).is_err());
+    assert!(
+        with(format!(
+            "client_secret = \"a\"\nclient_secret_file = {path:?}"
+        ))
+        .is_err()
+    );
+
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = Environment::from([
+        ("BIGIN_PHOTO_PROXY__SERVER__THREADS", "3"),
+        ("BIGIN_PHOTO_PROXY__SERVER__IDLE_TIMEOUT", "7s"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MAIN__DATA_CENTER", "jp"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__CLIENT_ID", "0012345"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__DATA_CENTER", "us"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__CLIENT_SECRET", "s"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__REFRESH_TOKEN", "r"),
+        ("BIGIN_PHOTO_PROXY__DEFAULT_ACCOUNT", "my-org"),
+        ("RUST_LOG", "trace"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/"),
+        ("UNRELATED", "x"),
+    ]);
+    let config = parse_with(ACCOUNT, &environment).unwrap_or_else(|errors| panic!("{errors:?}"));
+
+    assert_eq!(config.server.threads, 3);
+    assert_eq!(config.server.idle_timeout.as_secs(), 7);
+    assert_eq!(
+        config.accounts[0].api.to_string(),
+        "https://www.zohoapis.jp"
+    );
+    assert_eq!(config.accounts[1].client_id, "0012345");
+    assert_eq!(config.names.name_of(config.names.default_id()), "my-org");
+    assert_eq!(config.log.level, "trace");
+    assert_eq!(
+        config.otlp_endpoint.as_deref(),
+        Some("http://127.0.0.1:4318")
+    );
+}
+
+#[test]
+fn unknown_variables_of_ours_are_errors_too() {
+    for (name, value) in [
+        ("BIGIN_PHOTO_PROXY__SERVER__COLOUR", "red"),
+        ("BIGIN_PHOTO_PROXY__SERVER", "red"),
+        ("BIGIN_PHOTO_PROXY__SERVER__THREADS", "red"),
+        ("BIGIN_PHOTO_PROXY__SERVER__THREADS__MORE", "red"),
+    ] {
+        let Err(errors) = parse_with(ACCOUNT, &Environment::from([(name, value)])) else {
+            panic!("{name}")
+        };
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(!errors[0].contains("red"), "{errors:?}");
+    }
+}
+
+#[test]
+fn with_several_accounts_the_default_one_is_named() {
+    let second = ACCOUNT.replace("main", "other");
+
+    assert!(error_of(&format!("{ACCOUNT}{second}")).starts_with("default_account: "));
+    assert!(parse(&format!("default_account = \"other\"\n{ACCOUNT}{second}")).is_ok());
+    assert!(error_of("").starts_with("accounts: "));
+}
+
+#[test]
+fn data_centers_that_bigin_does_not_list_need_both_urls() {
+    let account =
+        "[accounts.uk]\nclient_id = \"1000.ID\"\nclient_secret = \"s\"\nrefresh_token = \"r\"\n";
+    let urls =
+        "accounts_url = \"https://accounts.zoho.uk\"\napi_url = \"https://www.zohoapis.uk\"\n";
+
+    assert!(parse(&format!("{account}{urls}")).is_ok());
+    let Err(errors) = parse(account) else {
+        panic!("where should it go?")
+    };
+    assert_eq!(errors.len(), 2);
+    assert!(
+        error_of(&format!("{account}data_center = \"uk\"\n"))
+            .contains("give accounts_url and api_url")
+    );
+}
+
+#[test]
+fn a_budget_beyond_zohos_limit_is_accepted_with_a_warning() {
+    let config = parse(&format!("token.budget_window = \"5m\"\n{ACCOUNT}"))
+        .ok()
+        .unwrap();
+
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("token.budget"))
+    );
+}
+
+#[test]
+fn check_prints_what_is_in_effect_without_secrets() {
+    let (code, stdout, _) =
+        Program::run(&["check"], Some(&format!("server.threads = 2\n{ACCOUNT}")));
+
+    assert_eq!(code, 0);
+    assert!(stdout.contains("threads = 2") && stdout.contains("queue_timeout = \"1s\""));
+    assert!(stdout.contains("api_url = \"https://www.zohoapis.eu\""));
+    assert!(!stdout.contains("hunter2"), "{stdout}");
+}
+
+#[test]
+fn check_exits_2_with_every_error() {
+    let (code, stdout, stderr) =
+        Program::run(&["check"], Some("server.threads = 99\ncolour = 1\n"));
+
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    let keys: Vec<_> = stderr
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(keys, ["accounts", "colour", "server.threads"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_exits_2() {
+    let (code, _, stderr) = Program::run(&["check", "--config", "/nonexistent.toml"], None);
+
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("/nonexistent.toml: cannot be read"),
+        "{stderr}"
+    );
+}

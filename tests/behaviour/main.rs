@@ -1,0 +1,19 @@
+//! What callers and operators can rely on, through real sockets. One module a promise.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails where it stands, and has no tasks to lose"
+)]
+
+mod support;
+
+mod accounts;
+mod answers;
+mod configuration;
+mod observability;
+mod process;
+mod requests;
+mod token_faults;
+mod token_renewal;
+mod transport;

@@ -1,0 +1,207 @@
+//! The proxy, in this process, on ports of its own, in front of a sandbox.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bigin_photo_proxy::app::{App, Ending};
+use bigin_photo_proxy::config::{self, Environment};
+use bigin_photo_proxy::shutdown::Shutdown;
+use bigin_photo_proxy::telemetry::log::Writer;
+use reqwest::StatusCode;
+use serde_json::Value;
+use zoho_sandbox::Sandbox;
+
+use super::eventually;
+
+/// A running proxy. It ends with the test.
+pub(crate) struct TestApp {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    shutdown: Shutdown,
+    thread: Option<JoinHandle<Ending>>,
+    client: reqwest::Client,
+}
+
+/// What a caller got.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    /// A header that must be there at most once; empty if it is missing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        assert!(
+            self.headers.get_all(name).iter().count() <= 1,
+            "{name} stands twice"
+        );
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn outcome(&self) -> &str {
+        self.header("delete-outcome")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl TestApp {
+    /// The proxy with default settings in front of `zoho`, its first token at hand.
+    pub(crate) async fn spawn(zoho: &Sandbox) -> Self {
+        Self::with(zoho, "").await
+    }
+
+    /// The same with more keys, as TOML: dotted keys such as `upstream.queue = 2`.
+    pub(crate) async fn with(zoho: &Sandbox, keys: &str) -> Self {
+        let app = Self::without_token(zoho, keys);
+        eventually("the proxy is ready", async || {
+            app.readyz().await.status == 200
+        })
+        .await;
+        app
+    }
+
+    /// The same, without waiting for anything.
+    pub(crate) fn without_token(zoho: &Sandbox, keys: &str) -> Self {
+        Self::of_config(&config_for(zoho, keys))
+    }
+
+    /// The proxy with the whole configuration given.
+    pub(crate) fn of_config(config: &str) -> Self {
+        let config = config::parse(config, &Environment::default())
+            .unwrap_or_else(|errors| panic!("{errors}\n{config}"));
+        let app = App::bind(config).unwrap();
+        let (address, admin) = (app.address(), app.admin_address());
+        let shutdown = Shutdown::default();
+        let asked = shutdown.clone();
+        let thread = std::thread::spawn(move || {
+            let log = Writer::start(std::io::sink()).unwrap();
+            app.run(&asked, &log, std::future::pending()).unwrap()
+        });
+        Self {
+            address,
+            admin,
+            shutdown,
+            thread: Some(thread),
+            client: client(),
+        }
+    }
+
+    /// Deletes a photo as a caller does.
+    pub(crate) async fn delete_photo(&self, module: &str, id: u64) -> Reply {
+        self.delete(&format!("/bigin/v2/{module}/{id}/photo")).await
+    }
+
+    /// Sends a DELETE to a path.
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        let request = self.client.delete(format!("http://{}{path}", self.address));
+        reply(request).await
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    pub(crate) async fn readyz(&self) -> Reply {
+        self.admin("/readyz").await
+    }
+
+    /// A path of the operators' listener.
+    pub(crate) async fn admin(&self, path: &str) -> Reply {
+        reply(self.client.get(format!("http://{}{path}", self.admin))).await
+    }
+
+    /// The sum of a metric over all series that have these labels, each written as `name="value"`.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.admin("/metrics").await.body;
+        let of_name = text.lines().filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with([' ', '{']))
+        });
+        let wanted = of_name.filter(|line| labels.iter().all(|label| line.contains(label)));
+        wanted
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Asks the proxy to end, and waits until it has.
+    pub(crate) async fn end(mut self, in_haste: bool) -> Ending {
+        self.shutdown.ask(in_haste);
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn ask_to_end(&self, in_haste: bool) {
+        self.shutdown.ask(in_haste);
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.shutdown.ask(true);
+    }
+}
+
+/// Sends a request and reads everything.
+pub(crate) async fn reply(request: reqwest::RequestBuilder) -> Reply {
+    let response = request.send().await.expect("the proxy answers");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Reply {
+        status,
+        headers,
+        body: response.text().await.expect("the answer is whole"),
+    }
+}
+
+/// A caller: no proxies, no redirects, no TLS.
+pub(crate) fn client() -> reqwest::Client {
+    let roots = rustls::RootCertStore::empty();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_mins(1))
+        .build()
+        .unwrap()
+}
+
+/// A configuration with one account, `main`, at `zoho`.
+pub(crate) fn config_for(zoho: &Sandbox, keys: &str) -> String {
+    let settings = zoho.settings();
+    format!(
+        "server.listen = \"127.0.0.1:0\"
+admin.listen = \"127.0.0.1:0\"
+{keys}
+[accounts.main]
+client_id = {:?}
+client_secret = {:?}
+refresh_token = {:?}
+accounts_url = {:?}
+api_url = {:?}
+",
+        settings.client_id,
+        settings.client_secret,
+        settings.refresh_token,
+        zoho.accounts_url(),
+        zoho.api_url(),
+    )
+}

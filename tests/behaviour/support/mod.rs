@@ -1,0 +1,27 @@
+//! What the tests stand on: the proxy in this process, raw connections to it, and the program as users run it.
+
+mod app;
+mod collector;
+mod program;
+mod raw;
+
+pub(crate) use app::{Reply, TestApp, client, config_for};
+pub(crate) use collector::{Collector, attribute};
+pub(crate) use program::Program;
+pub(crate) use raw::exchange;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a test waits for something that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until a condition holds; the test fails if it does not in time.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! The program, as users run it: a process with arguments, signals, output and an exit code.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// A running program. It is killed with the test, if it is still there.
+pub(crate) struct Program {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    config: PathBuf,
+}
+
+impl Program {
+    /// `serve` with a configuration.
+    pub(crate) fn serve(config: &str) -> Self {
+        let path = config_file(config);
+        let mut child = command()
+            .args(["serve", "--config"])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self {
+            child,
+            output,
+            config: path,
+        }
+    }
+
+    /// Runs a command to its end: exit code, standard output, standard error.
+    pub(crate) fn run(arguments: &[&str], config: Option<&str>) -> (i32, String, String) {
+        let mut command = command();
+        command.args(arguments);
+        let path = config.map(config_file);
+        if let Some(path) = &path {
+            command.arg("--config").arg(path);
+        }
+        let output = command.output().unwrap();
+        if let Some(path) = &path {
+            std::fs::remove_file(path).unwrap();
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    /// The next log line.
+    pub(crate) fn next_line(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(
+            self.output.read_line(&mut line).unwrap() > 0,
+            "the program ended"
+        );
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The next log line with this message.
+    pub(crate) fn line(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.next_line();
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until it serves, and says where: callers' address, operators' address.
+    pub(crate) fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
+        let line = self.line("serving");
+        let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
+        (address("listen"), address("admin"))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end: exit code, and the rest of its log.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has usually ended by then.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(std::fs::remove_file(&self.config));
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bigin-photo-proxy"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+fn config_file(text: &str) -> PathBuf {
+    let name = format!("bigin-photo-proxy-{:016x}.toml", fastrand::u64(..));
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}

@@ -1,0 +1,385 @@
+//! Connections, on both sides: their limits, their clocks, their certificates, and what happens when they die.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, Settings, When};
+
+use crate::support::{TestApp, config_for, eventually, exchange};
+
+const REQUEST: &[u8] = b"DELETE /bigin/v2/Contacts/1/photo HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// How long a connection stays open after these bytes.
+async fn closed_after(app: &TestApp, bytes: &[u8]) -> Duration {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let begun = Instant::now();
+    stream.write_all(bytes).await.unwrap();
+    let mut read = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut read)).await;
+    end.expect("the connection is closed in time").unwrap();
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_and_an_idle_connection_lives_longer() {
+    let zoho = Sandbox::start().await;
+    let keys = "server.head_timeout = \"200ms\"\nserver.idle_timeout = \"800ms\"";
+    let app = TestApp::with(&zoho, keys).await;
+    let (head, idle) = (Duration::from_millis(200), Duration::from_millis(800));
+    let slack = Duration::from_millis(400);
+
+    for half in [
+        &b"D"[..],
+        b"DELETE /bigin",
+        b"DELETE / HTTP/1.1\r\nHost: a\r\n",
+    ] {
+        let after = closed_after(&app, half).await;
+        assert!(after >= head && after < head + slack, "{half:?}: {after:?}");
+    }
+    for whole in [&b""[..], REQUEST, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let after = closed_after(&app, whole).await;
+        assert!(
+            after >= idle && after < idle + slack,
+            "{whole:?}: {after:?}"
+        );
+    }
+    let timeouts = app
+        .metric("bigin_inbound_errors_total", &[r#"kind="head_timeout""#])
+        .await;
+    assert!((timeouts - 3.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn the_clock_of_a_head_starts_anew_with_each_request_of_a_connection() {
+    let zoho = Sandbox::start().await;
+    let keys = "server.head_timeout = \"300ms\"\nserver.idle_timeout = \"5s\"";
+    let app = TestApp::with(&zoho, keys).await;
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let mut buffer = [0; 4096];
+
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(stream.read(&mut buffer).await.unwrap() > 0);
+    }
+    stream.write_all(b"DELETE").await.unwrap();
+    let begun = Instant::now();
+
+    assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
+    assert!(begun.elapsed() >= Duration::from_millis(290));
+}
+
+#[tokio::test]
+async fn a_request_in_work_outlives_the_clocks_of_its_connection() {
+    let zoho = Sandbox::start().await;
+    let keys = "server.head_timeout = \"50ms\"\nserver.idle_timeout = \"100ms\"";
+    let app = TestApp::with(&zoho, keys).await;
+    zoho.on_delete(
+        When::Next(1),
+        ApiFault::before(ApiFaultKind::Slow { milliseconds: 500 }),
+    );
+
+    assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "deleted");
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_are_refused() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    let with = |rest: String| {
+        format!("DELETE /bigin/v2/Contacts/1/photo HTTP/1.1\r\nHost: a\r\n{rest}\r\n")
+    };
+
+    let large = exchange(
+        app.address,
+        with(format!("X: {}\r\n", "x".repeat(20_000))).as_bytes(),
+    )
+    .await;
+    let many = exchange(app.address, with("X: y\r\n".repeat(100)).as_bytes()).await;
+
+    assert_eq!((large.status(), large.closed), (431, true));
+    assert_eq!((many.status(), many.closed), (431, true));
+    let counted = app
+        .metric("bigin_inbound_errors_total", &[r#"kind="head_too_large""#])
+        .await;
+    assert!((counted - 2.0).abs() < f64::EPSILON);
+    assert_eq!(zoho.ledger().calls, 0);
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+
+    let reply = exchange(
+        app.address,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    )
+    .await;
+    assert!(
+        reply.closed && (reply.status() == 400 || reply.text.is_empty()),
+        "{reply:?}"
+    );
+
+    let upgrade = b"DELETE /bigin/v2/Contacts/1/photo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    assert_eq!(exchange(app.address, upgrade).await.status(), 200);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_until_there_is_room() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::with(&zoho, "server.max_connections = 2").await;
+    let first = TcpStream::connect(app.address).await.unwrap();
+    let second = TcpStream::connect(app.address).await.unwrap();
+    let mut third = TcpStream::connect(app.address).await.unwrap();
+    third.write_all(REQUEST).await.unwrap();
+    let mut buffer = [0; 1024];
+
+    let waits = tokio::time::timeout(Duration::from_millis(200), third.read(&mut buffer)).await;
+    assert!(waits.is_err());
+    drop(first);
+
+    let served = tokio::time::timeout(Duration::from_secs(5), third.read(&mut buffer)).await;
+    assert!(served.unwrap().unwrap() > 0);
+    drop(second);
+}
+
+#[tokio::test]
+async fn calls_at_zoho_never_exceed_the_limit_and_the_rest_waits_in_the_queue() {
+    let zoho = Sandbox::start().await;
+    let keys = "upstream.max_in_flight = 4\nupstream.queue = 8";
+    let app = TestApp::with(&zoho, keys).await;
+    zoho.change(|settings| settings.delay_ms = 150);
+
+    let replies = join_all((1..=20).map(|id| app.delete_photo("Contacts", id))).await;
+
+    let deleted = replies
+        .iter()
+        .filter(|reply| reply.outcome() == "deleted")
+        .count();
+    let shed = replies
+        .iter()
+        .filter(|reply| reply.code() == "OVERLOADED")
+        .count();
+    assert_eq!((deleted, shed), (12, 8));
+    assert_eq!(zoho.ledger().highest_concurrency, 4);
+}
+
+#[tokio::test]
+async fn a_wait_in_the_queue_has_an_end() {
+    let zoho = Sandbox::start().await;
+    let keys = "upstream.max_in_flight = 1\nupstream.queue_timeout = \"100ms\"";
+    let app = TestApp::with(&zoho, keys).await;
+    zoho.on_delete(
+        When::Next(1),
+        ApiFault::before(ApiFaultKind::Slow { milliseconds: 600 }),
+    );
+
+    let (first, second) = tokio::join!(app.delete_photo("Contacts", 1), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        app.delete_photo("Contacts", 2).await
+    });
+
+    assert_eq!(first.outcome(), "deleted");
+    assert_eq!(
+        (second.code().as_str(), second.outcome()),
+        ("OVERLOADED", "not-sent")
+    );
+    assert_eq!(zoho.ledger().calls, 1);
+}
+
+#[tokio::test]
+async fn connections_to_zoho_are_kept_and_used_again() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    let before = zoho.ledger().connections;
+
+    for id in 1..=50 {
+        assert_eq!(app.delete_photo("Contacts", id).await.outcome(), "deleted");
+    }
+
+    assert_eq!(zoho.ledger().connections - before, 1);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_zoho_closed_meanwhile_costs_no_caller_an_error() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    zoho.change(|settings| settings.idle_timeout_ms = Some(30));
+
+    for id in 1..=20 {
+        let reply = app.delete_photo("Contacts", id).await;
+        assert_eq!(reply.outcome(), "deleted", "{reply:?}");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+
+    assert_eq!(zoho.ledger().deletions.len(), 20);
+}
+
+#[tokio::test]
+async fn idle_connections_to_zoho_are_closed() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::with(&zoho, "upstream.pool_idle_timeout = \"100ms\"").await;
+    app.delete_photo("Contacts", 1).await;
+    let before = zoho.ledger().connections;
+
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    app.delete_photo("Contacts", 2).await;
+
+    assert_eq!(zoho.ledger().connections - before, 1);
+}
+
+#[tokio::test]
+async fn several_data_path_threads_share_one_token() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::with(&zoho, "server.threads = 4").await;
+
+    let replies = join_all((1..=40).map(|id| app.delete_photo("Contacts", id))).await;
+
+    assert!(replies.iter().all(|reply| reply.outcome() == "deleted"));
+    assert_eq!(zoho.ledger().token_requests, 1);
+}
+
+/// An answer that says which way a connection failed, and that nothing was sent.
+async fn assert_unreachable(config: &str, zoho: &Sandbox, error: &str) {
+    let app = TestApp::of_config(config);
+    eventually("a token", async || {
+        app.delete_photo("Contacts", 1).await.code() != "TOKEN_UNAVAILABLE"
+    })
+    .await;
+    let reply = app.delete_photo("Contacts", 1).await;
+
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (502, "UPSTREAM_UNREACHABLE")
+    );
+    assert_eq!(reply.outcome(), "not-sent");
+    let expected = format!("bigin-photo-proxy; error={error}; details=\"UPSTREAM_UNREACHABLE\"");
+    assert_eq!(reply.header("proxy-status"), expected);
+    assert_eq!(zoho.ledger().deletions.len(), 0);
+}
+
+/// The configuration for `zoho` with another API.
+fn with_api(zoho: &Sandbox, keys: &str, api_url: &str) -> String {
+    let config = config_for(zoho, keys);
+    let (before, _) = config.split_once("api_url").unwrap();
+    format!("{before}api_url = {api_url:?}\n")
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_connections_is_told_as_such() {
+    let (zoho, api) = (Sandbox::start().await, Sandbox::start().await);
+    let config = with_api(&zoho, "", &api.api_url());
+    api.stop().await;
+
+    assert_unreachable(&config, &zoho, "connection_refused").await;
+}
+
+#[tokio::test]
+async fn an_api_without_an_address_is_told_as_such() {
+    let zoho = Sandbox::start().await;
+
+    assert_unreachable(
+        &with_api(&zoho, "", "https://api.invalid"),
+        &zoho,
+        "dns_error",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_take_part_in_the_handshake_is_given_up_in_time() {
+    let zoho = Sandbox::start().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let keys = "upstream.connect_timeout = \"200ms\"";
+
+    assert_unreachable(&with_api(&zoho, keys, &url), &zoho, "connection_timeout").await;
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_speak_tls_is_told_as_such() {
+    let (zoho, api) = (Sandbox::start().await, Sandbox::start().await);
+    let url = api.api_url().replace("http://", "https://");
+
+    assert_unreachable(&with_api(&zoho, "", &url), &zoho, "tls_protocol_error").await;
+}
+
+/// A certificate authority of our own, in a file, and a sandbox for `localhost` under it.
+async fn tls_sandbox() -> (Sandbox, PathBuf) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let address = ([127, 0, 0, 1], 0).into();
+    let zoho = Sandbox::bind_tls(address, Settings::default(), Arc::new(tls))
+        .await
+        .unwrap();
+
+    let path = std::env::temp_dir().join(format!("authority-{:016x}.pem", fastrand::u64(..)));
+    std::fs::write(&path, authority.pem()).unwrap();
+    (zoho, path)
+}
+
+#[tokio::test]
+async fn a_private_authority_in_ca_file_is_trusted_for_both_hosts() {
+    let (zoho, authority) = tls_sandbox().await;
+    let app = TestApp::with(&zoho, &format!("upstream.ca_file = {authority:?}")).await;
+
+    for id in 1..=3 {
+        assert_eq!(app.delete_photo("Contacts", id).await.outcome(), "deleted");
+    }
+
+    std::fs::remove_file(authority).unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
+    let zoho = Sandbox::start().await;
+    let (api, authority) = tls_sandbox().await;
+
+    assert_unreachable(
+        &with_api(&zoho, "", &api.api_url()),
+        &api,
+        "tls_certificate_error",
+    )
+    .await;
+
+    std::fs::remove_file(authority).unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_not_trusted() {
+    let zoho = Sandbox::start().await;
+    let (api, authority) = tls_sandbox().await;
+    let keys = format!("upstream.ca_file = {authority:?}");
+    let by_address = format!("https://{}", api.address());
+
+    assert_unreachable(
+        &with_api(&zoho, &keys, &by_address),
+        &api,
+        "tls_certificate_error",
+    )
+    .await;
+
+    std::fs::remove_file(authority).unwrap();
+}
