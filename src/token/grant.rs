@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{self, Unreadable};
 use crate::config::AccountConfig;
 
-/// The path of the token endpoint. Source: <https://www.bigin.com/developer/docs/apis/v2/refresh.html>.
+/// The path of the token endpoint. Source: <https://www.bigin.com/developer/docs/apis/v2/self-client-refresh-token-usage.html>.
 const TOKEN_PATH: &str = "/oauth/v2/token";
 
 /// The most that is read of an answer. A token answer has some 300 bytes.
@@ -30,7 +30,7 @@ const MAX_ANSWER: usize = 16 * 1024;
 const MAX_TOKEN: usize = 2048;
 
 /// What Zoho answers to credentials that only people can mend.
-/// Source: <https://www.zoho.com/accounts/protocol/oauth/web-apps/errors.html>.
+/// Source: <https://help.zoho.com/portal/en/community/topic/kaizen-4-troubleshooting-oauth2-0>.
 const REFUSALS: [&str; 7] = [
     "invalid_client",
     "invalid_client_secret",

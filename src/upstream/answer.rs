@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::zoho::{Code, Envelope};
 
 /// How many credits the organisation has left, once half of them are spent.
-/// Source: <https://www.bigin.com/developer/docs/apis/v2/api-limits.html>.
+/// Source: <https://www.zoho.com/bigin/developer/docs/apis/api-limits.html>.
 const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-api-credits-remaining");
 
 /// The headers of Zoho's that go on to the caller, if they came.
