@@ -127,9 +127,11 @@ impl Deletion<'_> {
     async fn run(&mut self) -> Result<Answer, Failure> {
         let Shared { slot, gate } = &*self.route.shared;
         // A request without a token waits in the queue and takes no place from those that have one.
-        self.token().await?;
+        let mut token = self.token().await?;
         let _call = gate.enter(self.deadline).await?;
-        let token = self.token().await?;
+        if token.has_expired() {
+            token = self.token().await?;
+        }
         let answer = self.call(&token).await?;
         if !answer.rejects_token() {
             return Ok(answer);

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 
 use crate::account::{AccountId, Accounts};
@@ -129,8 +130,11 @@ impl Target {
     /// The one path that is ever sent to Zoho.
     #[must_use]
     pub fn path(&self) -> PathAndQuery {
-        let path = format!("/bigin/v2/{}/{}/photo", self.module.as_str(), self.record.0);
-        PathAndQuery::from_maybe_shared(path).expect("letters, digits and slashes are a path")
+        let mut digits = itoa::Buffer::new();
+        let record = digits.format(self.record.0.get());
+        let path = ["/bigin/v2/", self.module.as_str(), "/", record, "/photo"].concat();
+        PathAndQuery::from_maybe_shared(Bytes::from(path))
+            .expect("letters, digits and slashes are a path")
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is noted of a request when its head is there, before anything is decided.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -16,7 +16,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) struct Arrival {
     pub(super) begun: Instant,
     pub(super) request_id: HeaderValue,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) peer: Option<Arc<str>>,
     pub(super) parent: Option<Parent>,
     pub(super) is_delete: bool,
     pub(super) route: Route,
@@ -27,7 +27,10 @@ impl Arrival {
         Self {
             begun: Instant::now(),
             request_id: given_id(request.headers()).unwrap_or_else(new_id),
-            peer: request.extensions().get().map(|Peer(address)| *address),
+            peer: request
+                .extensions()
+                .get()
+                .map(|Peer(address)| Arc::clone(address)),
             parent: Parent::of(request.headers()),
             is_delete: request.method() == Method::DELETE,
             route,

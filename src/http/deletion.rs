@@ -128,7 +128,7 @@ impl Front {
         self.observer.finished(&RequestRecord {
             begun: arrival.begun,
             request_id: arrival.request_id(),
-            peer: arrival.peer,
+            peer: arrival.peer.as_deref(),
             parent: arrival.parent.clone(),
             is_delete: arrival.is_delete,
             route: arrival.route,

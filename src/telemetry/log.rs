@@ -72,10 +72,8 @@ impl<S: Subscriber> Layer<S> for Json {
 fn write_line(line: &mut Vec<u8>, event: &Event<'_>) {
     let metadata = event.metadata();
     line.extend_from_slice(b"{\"timestamp\":\"");
-    append(
-        line,
-        format_args!("{}", humantime::format_rfc3339_micros(SystemTime::now())),
-    );
+    let now = humantime::format_rfc3339_micros(SystemTime::now());
+    write!(Escaped(line), "{now}").expect("memory takes every byte");
     line.extend_from_slice(b"\",\"level\":\"");
     line.extend_from_slice(metadata.level().as_str().as_bytes());
     line.extend_from_slice(b"\",\"target\":\"");
@@ -89,11 +87,15 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) {
 struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
-    fn append(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
+    /// Names are written in our source: they need no escaping.
+    fn name(&mut self, field: &Field) {
         self.0.extend_from_slice(b",\"");
-        // Names are written in our source: they need no escaping.
         self.0.extend_from_slice(field.name().as_bytes());
         self.0.extend_from_slice(b"\":");
+    }
+
+    fn append(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
+        self.name(field);
         serde_json::to_writer(&mut *self.0, value)
             .expect("memory takes every byte, and these values are all JSON has");
     }
@@ -125,18 +127,23 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.append(field, &format!("{value:?}"));
+        self.name(field);
+        self.0.push(b'"');
+        write!(Escaped(self.0), "{value:?}").expect("memory takes every byte");
+        self.0.push(b'"');
     }
 }
 
-fn append(line: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    /// A `Vec` takes bytes; `fmt` writes text.
-    struct Text<'a>(&'a mut Vec<u8>);
-    impl fmt::Write for Text<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
+/// Takes formatted text into the middle of a JSON string.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let start = self.0.len();
+        serde_json::to_writer(&mut *self.0, text).or(Err(fmt::Error))?;
+        // Without the quotes that surround a whole string.
+        self.0.pop();
+        self.0.remove(start);
+        Ok(())
     }
-    Text(line).write_fmt(text).expect("memory takes every byte");
 }

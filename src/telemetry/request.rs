@@ -1,6 +1,5 @@
 //! One request, observed: its metrics, its canonical log line, its spans. Written once, when all is known.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -57,7 +56,7 @@ pub struct RequestRecord<'a> {
     /// The id that the caller knows it by.
     pub request_id: &'a str,
     /// Who sent it.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<&'a str>,
     /// The caller's span.
     pub parent: Option<Parent>,
     /// Whether its method was DELETE.
@@ -161,7 +160,7 @@ impl Observer {
             target: "bigin_photo_proxy::request",
             request_id = record.request_id,
             trace_id = trace_id.map(tracing::field::display),
-            peer = record.peer.map(tracing::field::display),
+            peer = record.peer,
             account = self.account_of(record),
             module = record.target.map(|target| target.module.as_str()),
             status = record.status.as_u16(),

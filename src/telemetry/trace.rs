@@ -171,11 +171,7 @@ fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<K
             .template()
             .map(|route| KeyValue::new("http.route", route)),
     );
-    attributes.extend(
-        record
-            .peer
-            .map(|peer| KeyValue::new("client.address", peer.ip().to_string())),
-    );
+    attributes.extend(client_address(record.peer));
     attributes.extend(account.map(|account| KeyValue::new("bigin.account", account.to_owned())));
     attributes.extend(
         record
@@ -183,6 +179,15 @@ fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<K
             .map(|target| KeyValue::new("bigin.module", target.module.as_str())),
     );
     attributes
+}
+
+/// A peer without its port, and an IPv6 address without brackets.
+fn client_address(peer: Option<&str>) -> Option<KeyValue> {
+    let (address, _port) = peer?.rsplit_once(':')?;
+    Some(KeyValue::new(
+        "client.address",
+        address.trim_matches(['[', ']']).to_owned(),
+    ))
 }
 
 #[expect(

@@ -49,10 +49,10 @@ impl AccessToken {
         self.authorization.clone()
     }
 
-    /// When it must no longer be used.
+    /// Whether it must no longer be used.
     #[must_use]
-    pub fn expires(&self) -> Instant {
-        self.expires
+    pub fn has_expired(&self) -> bool {
+        self.expires <= Instant::now()
     }
 
     /// The same in seconds since 1970, as dashboards want it. Nothing is decided by it.

@@ -106,7 +106,7 @@ impl Slot {
     pub fn current(&self) -> Option<Arc<AccessToken>> {
         self.tokens
             .get(&self.number)
-            .filter(|token| Instant::now() < token.expires())
+            .filter(|token| !token.has_expired())
     }
 
     /// How the latest token request ended.

@@ -47,7 +47,10 @@ pub(super) enum Unanswered {
 impl Connection {
     pub(super) async fn handshake(stream: Stream) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD).max_headers(128);
+        builder
+            .max_buf_size(MAX_HEAD)
+            .max_headers(128)
+            .writev(false);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         Ok(Self {
             sender,
