@@ -231,7 +231,7 @@ fn read_token(token: &Section) -> TokenConfig {
 }
 
 fn read_log(log: &Section, environment: &Environment) -> LogConfig {
-    let level = crate::telemetry::log::directives(&log.text("level"));
+    let level = directives(&log.text("level"));
     let overriding = environment
         .value("RUST_LOG")
         .filter(|directives| !directives.is_empty());
@@ -251,6 +251,16 @@ fn read_log(log: &Section, environment: &Environment) -> LogConfig {
         }
     };
     LogConfig { level, format }
+}
+
+/// The directives for a level: it is meant for this program; libraries speak up from warnings on.
+fn directives(level: &str) -> String {
+    let is_level = ["error", "warn", "info", "debug", "trace"].contains(&level);
+    if is_level {
+        format!("warn,bigin_photo_proxy={level}")
+    } else {
+        level.to_owned()
+    }
 }
 
 fn read_otlp_endpoint(telemetry: &Section, environment: &Environment) -> Option<String> {

@@ -4,6 +4,7 @@
 
 pub mod log;
 mod metrics;
+mod record;
 mod request;
 mod series;
 mod trace;
@@ -18,8 +19,9 @@ use opentelemetry_sdk::resource::EnvResourceDetector;
 use tokio::time::Instant;
 
 pub use metrics::{AccountGauges, InboundError, Metrics};
-pub use request::{CallRecord, Observer, RequestRecord, Route};
-pub use trace::{Parent, Tracer};
+pub use record::{CallRecord, Parent, RequestRecord, Route};
+pub use request::Observer;
+pub use trace::Tracer;
 
 /// How long flushing may take when the process ends.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! Access tokens: who holds them, who renews them, and what a request without one is told.
 //!
-//! Requests only read ([`Tokens::current`]); one keeper per refresh token asks Zoho, in the background, on a runtime apart
+//! Requests only read ([`Slot`]); one [`Keeper`] per refresh token asks Zoho, in the background, on a runtime apart
 //! from the data path, inside a budget that nothing can exceed. Invariants: an older token never replaces a newer one; a
 //! token past its own expiry is never handed out; a caller that hangs up cancels nothing.
 

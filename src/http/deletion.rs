@@ -13,7 +13,7 @@ use super::Front;
 use super::arrival::{Arrival, X_REQUEST_ID};
 use super::framing::{self, FramingError};
 use super::handover::Handover;
-use super::problem::{Act, Problem};
+use super::problem::{Act, PROXY_STATUS, Problem};
 use crate::outcome::Outcome;
 use crate::proxy::Verdict;
 use crate::target::{InvalidTarget, Target};
@@ -23,9 +23,6 @@ use crate::zoho::Code;
 
 /// What became of the photo.
 const DELETE_OUTCOME: HeaderName = HeaderName::from_static("delete-outcome");
-
-/// Who speaks, Zoho or this proxy (RFC 9209).
-pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Deletes a photo.
 pub(super) async fn delete_photo(State(front): State<Arc<Front>>, request: Request) -> Response {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::framing::FramingError;
@@ -16,6 +16,9 @@ use crate::target::InvalidTarget;
 use crate::token::{self, Unavailable};
 use crate::upstream::{CallError, InvalidAnswer, Overloaded, Unreachable};
 use crate::zoho::Code;
+
+/// Who speaks, Zoho or this proxy (RFC 9209).
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Why a request gets no answer of Zoho's.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -125,7 +128,7 @@ impl Problem {
             CONTENT_TYPE,
             HeaderValue::from_static("application/json;charset=UTF-8"),
         );
-        headers.insert(super::deletion::PROXY_STATUS, row.proxy_status());
+        headers.insert(PROXY_STATUS, row.proxy_status());
         if let Some(wait) = row.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }

@@ -18,17 +18,6 @@ use tracing_subscriber::{EnvFilter, Layer};
 pub use super::writer::Writer;
 use crate::config::{LogConfig, LogFormat};
 
-/// The directives for a level: it is meant for this program; libraries speak up from warnings on.
-#[must_use]
-pub fn directives(level: &str) -> String {
-    let is_level = ["error", "warn", "info", "debug", "trace"].contains(&level);
-    if is_level {
-        format!("warn,bigin_photo_proxy={level}")
-    } else {
-        level.to_owned()
-    }
-}
-
 /// Logs to standard output from now on, for the whole process.
 pub fn start(config: &LogConfig) -> io::Result<Writer> {
     let writer = Writer::start(io::stdout())?;

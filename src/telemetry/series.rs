@@ -9,7 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 
 use super::Metrics;
-use super::request::Route;
+use super::record::Route;
 use crate::outcome::Outcome;
 use crate::target::Module;
 use crate::zoho::{Code, Origin};

@@ -8,41 +8,18 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::HeaderMap;
-use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{
-    Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer as _,
-    TracerProvider,
+    Span, SpanBuilder, SpanKind, Status, TraceContextExt, TraceId, Tracer as _, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
+use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tokio::time::Instant;
 
 use super::FLUSH_TIMEOUT;
-use super::request::{CallRecord, RequestRecord};
-
-/// The caller's span, from its `traceparent` header.
-#[derive(Clone)]
-pub struct Parent(SpanContext);
-
-impl Parent {
-    /// Reads the W3C trace context, if there is a valid one.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        headers.get("traceparent")?;
-        let context = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-        let parent = context.span().span_context().clone();
-        parent.is_valid().then_some(Self(parent))
-    }
-
-    pub(super) fn trace_id(&self) -> TraceId {
-        self.0.trace_id()
-    }
-}
+use super::record::{CallRecord, RequestRecord};
 
 /// Makes spans and exports them in the background.
 pub struct Tracer {
@@ -76,7 +53,7 @@ impl Tracer {
         let parent = record
             .parent
             .as_ref()
-            .map(|parent| Context::new().with_remote_span_context(parent.0.clone()));
+            .map(|parent| Context::new().with_remote_span_context(parent.context().clone()));
         let name = record
             .route
             .template()

@@ -17,18 +17,13 @@ use hyper_util::client::legacy::connect::dns::Name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tower::Service;
 use tower::util::ServiceFn;
 
-use super::connection::Connection;
+use super::connection::{Connection, Stream};
 use crate::zoho::Origin;
-
-/// A connection's bytes, encrypted or (to loopback addresses alone) not.
-pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// Why there is no connection. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

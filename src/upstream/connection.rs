@@ -14,9 +14,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use super::answer::InvalidAnswer;
-use super::connect::Stream;
 use super::progress::Progress;
 
 /// The most that is read of a body. Zoho's envelopes have some 100 bytes; a larger answer is none of this endpoint's.
@@ -24,6 +26,9 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// The most that is read of a head. Zoho's have some 1,500 bytes.
 const MAX_HEAD: usize = 32 * 1024;
+
+/// A connection's bytes, encrypted or (to loopback addresses alone) not.
+pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 type Driver = http1::Connection<TokioIo<Stream>, Empty<Bytes>>;
 

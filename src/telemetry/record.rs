@@ -1,0 +1,104 @@
+//! The facts that are reported of a request, as plain values.
+
+use http::{HeaderMap, StatusCode};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceId};
+use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tokio::time::Instant;
+
+use crate::outcome::Outcome;
+use crate::target::Target;
+use crate::zoho::Code;
+
+/// Which path of the API was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The default account's.
+    Default,
+    /// A named account's.
+    Account,
+    /// None.
+    Unknown,
+}
+
+impl Route {
+    /// Every route, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Account, Self::Unknown];
+
+    /// As the router knows it.
+    #[must_use]
+    pub const fn template(self) -> Option<&'static str> {
+        match self {
+            Self::Default => Some("/bigin/v2/{module_api_name}/{record_id}/photo"),
+            Self::Account => Some("/{account}/bigin/v2/{module_api_name}/{record_id}/photo"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// One call to Zoho's API.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord {
+    /// When it began.
+    pub begun: Instant,
+    /// When it was over.
+    pub ended: Instant,
+    /// The status of the answer, or a word for why there is none.
+    pub result: Result<StatusCode, &'static str>,
+}
+
+/// Everything about a request that is over. No record id: that is personal data.
+pub struct RequestRecord<'a> {
+    /// When its head was there.
+    pub begun: Instant,
+    /// The id that the caller knows it by.
+    pub request_id: &'a str,
+    /// Who sent it.
+    pub peer: Option<&'a str>,
+    /// The caller's span.
+    pub parent: Option<Parent>,
+    /// Whether its method was DELETE.
+    pub is_delete: bool,
+    /// Which path it meant.
+    pub route: Route,
+    /// What it wanted to delete, if it was understood.
+    pub target: Option<Target>,
+    /// The status of the response.
+    pub status: StatusCode,
+    /// The code in the response.
+    pub code: Code,
+    /// What became of the photo.
+    pub outcome: Outcome,
+    /// Who must act.
+    pub act: &'static str,
+    /// The calls that were made for it.
+    pub calls: &'a [CallRecord],
+    /// Whether it waited for a token.
+    pub waited_for_token: bool,
+    /// Whether it ended in a panic.
+    pub panicked: bool,
+}
+
+/// The caller's span, from its `traceparent` header.
+#[derive(Clone)]
+pub struct Parent(SpanContext);
+
+impl Parent {
+    /// Reads the W3C trace context, if there is a valid one.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        headers.get("traceparent")?;
+        let context = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+        let parent = context.span().span_context().clone();
+        parent.is_valid().then_some(Self(parent))
+    }
+
+    pub(super) fn context(&self) -> &SpanContext {
+        &self.0
+    }
+
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.0.trace_id()
+    }
+}
