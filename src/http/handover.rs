@@ -69,3 +69,53 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Work that takes a while and says when it is done.
+    fn work(done: &Arc<AtomicBool>) -> impl Future<Output = ()> + Send + use<> {
+        let done = Arc::clone(done);
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            done.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Begins work, drops it after a moment, and says whether it was finished all the same.
+    async fn is_finished_after_drop(progress: Progress) -> bool {
+        let (done, orphans) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        let handover = Handover::new(work(&done), Arc::new(progress), orphans.clone());
+        let dropped = tokio::time::timeout(Duration::from_millis(10), handover).await;
+        assert!(dropped.is_err());
+        orphans.close();
+        orphans.wait().await;
+        done.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_is_finished_without_its_caller() {
+        let progress = Progress::default();
+        progress.sending();
+
+        assert!(is_finished_after_drop(progress).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_sent_ends_with_its_caller() {
+        assert!(!is_finished_after_drop(Progress::default()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_surely_not_carried_out_ends_with_its_caller() {
+        let progress = Progress::default();
+        progress.sending();
+        progress.not_carried_out();
+
+        assert!(!is_finished_after_drop(progress).await);
+    }
+}

@@ -264,3 +264,205 @@ impl TokenHttp {
             .body(value.to_string().into_bytes())?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::config::{self, Environment};
+
+    const THROTTLED: &str =
+        "You have made too many requests continuously. Please try again after some time.";
+
+    /// Asks a server that gives one answer.
+    async fn ask(answer: ResponseTemplate) -> (Result<Granted, Failure>, MockServer) {
+        let server = MockServer::start().await;
+        let token_endpoint = Mock::given(method("POST")).and(path(TOKEN_PATH));
+        token_endpoint.respond_with(answer).mount(&server).await;
+        (grant_at(&server.uri()).refresh().await, server)
+    }
+
+    fn grant_at(accounts_url: &str) -> Grant {
+        let text = format!(
+            "[accounts.main]\nclient_id = \"1000.ID\"\nclient_secret = \"s&=%\"\n\
+             refresh_token = \"1000.r\"\naccounts_url = {accounts_url:?}\n\
+             api_url = \"https://www.zohoapis.eu\"\n"
+        );
+        let config =
+            config::parse(&text, &Environment::default()).unwrap_or_else(|it| panic!("{it}"));
+        let tls = crate::upstream::tls_config(None, false).unwrap();
+        let patience = Duration::from_millis(500);
+        Grant::new(
+            &config.accounts[0],
+            http_client(&tls, patience, patience).unwrap(),
+        )
+    }
+
+    fn json_answer(status: u16, body: &Value) -> ResponseTemplate {
+        ResponseTemplate::new(status).set_body_json(body)
+    }
+
+    async fn failure_of(answer: ResponseTemplate) -> Failure {
+        match ask(answer).await.0 {
+            Ok(_) => panic!("a token was granted"),
+            Err(failure) => failure,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_request_is_a_form_in_the_body_with_four_parameters_and_no_basic_authentication() {
+        let (_, server) = ask(ResponseTemplate::new(200)).await;
+        let request = server.received_requests().await.unwrap().remove(0);
+
+        assert_eq!(request.url.query(), None);
+        assert!(!request.headers.contains_key("authorization"));
+        assert!(!request.headers.contains_key("cookie"));
+        let form: BTreeMap<_, _> = url::form_urlencoded::parse(&request.body)
+            .into_owned()
+            .collect();
+        let expected = [
+            ("client_id", "1000.ID"),
+            ("client_secret", "s&=%"),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "1000.r"),
+        ];
+        assert_eq!(
+            form,
+            expected
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_token_becomes_a_sensitive_header_with_zohos_scheme() {
+        let body = json!({
+            "access_token": "1000.a.b", "api_domain": "https://www.zohoapis.eu",
+            "token_type": "Bearer", "expires_in": 1800, "scope": "ZohoBigin.modules.contacts.DELETE",
+        });
+        let granted = ask(json_answer(200, &body))
+            .await
+            .0
+            .unwrap_or_else(|it| panic!("{it}"));
+
+        assert_eq!(granted.authorization, "Zoho-oauthtoken 1000.a.b");
+        assert!(granted.authorization.is_sensitive());
+        assert_eq!(granted.lifetime, Duration::from_mins(30));
+        assert_eq!(
+            granted.api_domain.as_deref(),
+            Some("https://www.zohoapis.eu")
+        );
+    }
+
+    #[tokio::test]
+    async fn only_a_token_is_needed_whatever_the_status_and_the_content_type() {
+        let body = br#"{"access_token":"1000.a.b"}"#.to_vec();
+        let answer = ResponseTemplate::new(201).set_body_raw(body, "text/html");
+
+        let granted = ask(answer).await.0.unwrap_or_else(|it| panic!("{it}"));
+
+        assert_eq!(
+            (granted.lifetime, granted.api_domain),
+            (Duration::from_hours(1), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn credentials_that_only_people_can_mend_are_refused_with_any_status() {
+        for code in REFUSALS {
+            for status in [200, 400, 401, 500] {
+                let failure = failure_of(json_answer(status, &json!({ "error": code }))).await;
+                assert_eq!(failure, Failure::Refused(code), "{status}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn throttling_is_told_by_its_words_with_400_and_with_200() {
+        let body = json!({ "error": "Access Denied", "error_description": THROTTLED, "status": "failure" });
+        for status in [200, 400] {
+            assert_eq!(
+                failure_of(json_answer(status, &body)).await,
+                Failure::Throttled(None)
+            );
+        }
+        let answer = ResponseTemplate::new(429).insert_header("retry-after", "7");
+        assert_eq!(
+            failure_of(answer).await,
+            Failure::Throttled(Some(Duration::from_secs(7)))
+        );
+    }
+
+    #[tokio::test]
+    async fn everything_else_may_pass() {
+        let page = |status| ResponseTemplate::new(status).set_body_raw("<html>", "text/html");
+        for answer in [
+            json_answer(200, &json!({ "error": "general_error" })),
+            json_answer(200, &json!({ "error": "Access Denied" })),
+            json_answer(200, &json!({})),
+            json_answer(200, &json!([])),
+            page(200),
+            page(502),
+            ResponseTemplate::new(200),
+            ResponseTemplate::new(503),
+            ResponseTemplate::new(200).set_body_string(r#"{"access_token":"1000"#),
+            json_answer(200, &json!({ "access_token": "a", "expires_in": 0 })),
+            json_answer(200, &json!({ "access_token": "a b" })),
+            json_answer(200, &json!({ "access_token": "a\r\nx: y" })),
+            json_answer(200, &json!({ "access_token": "" })),
+            json_answer(200, &json!({ "access_token": "x".repeat(MAX_TOKEN + 1) })),
+            ResponseTemplate::new(200).set_body_string(" ".repeat(MAX_ANSWER + 1)),
+        ] {
+            assert!(matches!(failure_of(answer).await, Failure::Transient(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed_with_the_credentials() {
+        let elsewhere = MockServer::start().await;
+        for status in [301, 302, 303, 307, 308] {
+            let answer = ResponseTemplate::new(status).insert_header("location", elsewhere.uri());
+            assert!(
+                matches!(failure_of(answer).await, Failure::Transient(_)),
+                "{status}"
+            );
+        }
+        assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_in_time_may_have_issued_a_token() {
+        let answer = ResponseTemplate::new(200).set_delay(Duration::from_secs(5));
+
+        assert_eq!(
+            failure_of(answer).await,
+            Failure::Transient("no answer in time")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_was_not_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+
+        let failure = grant_at(&url).refresh().await.err().unwrap();
+
+        assert_eq!(failure, Failure::Unreached("no connection"));
+    }
+
+    #[tokio::test]
+    async fn no_failure_tells_a_secret() {
+        let body = json!({ "access_token": "1000.secret with space", "expires_in": "odd" });
+        let failure = failure_of(json_answer(200, &body)).await;
+
+        for secret in ["1000.secret", "s&=%", "1000.r"] {
+            assert!(!format!("{failure:?} {failure}").contains(secret));
+        }
+    }
+}

@@ -224,3 +224,137 @@ impl State {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    fn slot() -> Slot {
+        Slot::new(0, Slot::cache(1))
+    }
+
+    fn token(version: u64) -> Arc<AccessToken> {
+        let expires = Instant::now() + LONG;
+        Arc::new(AccessToken::new(
+            version,
+            HeaderValue::from_static("x"),
+            expires,
+        ))
+    }
+
+    /// A slot with an accepted token and a keeper at rest.
+    fn slot_at_rest(version: u64) -> (Slot, Arc<AccessToken>) {
+        let (slot, token) = (slot(), token(version));
+        token.accepted();
+        slot.put(Arc::clone(&token));
+        slot.finished(Standing::Good);
+        assert!(slot.rest(Instant::now()));
+        (slot, token)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_not_handed_out_after_its_end() {
+        let (slot, _) = slot_at_rest(1);
+        tokio::time::advance(LONG / 2).await;
+        assert!(slot.current().is_some());
+
+        tokio::time::advance(LONG / 2).await;
+
+        assert!(slot.current().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_dropped_once_and_a_late_refusal_does_not_touch_the_next() {
+        let (slot, old) = slot_at_rest(1);
+        assert_eq!(slot.reject(&old), Rejection::Dropped);
+        assert!(slot.current().is_none());
+        slot.put(token(2));
+
+        assert_eq!(slot.reject(&old), Rejection::Dropped);
+
+        assert_eq!(slot.current().map(|token| token.version()), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_was_never_accepted_stays_although_it_is_refused() {
+        let slot = slot();
+        let fresh = token(1);
+        slot.put(Arc::clone(&fresh));
+
+        assert_eq!(slot.reject(&fresh), Rejection::NeverAccepted);
+        assert!(slot.current().is_some());
+
+        fresh.accepted();
+        assert_eq!(slot.reject(&fresh), Rejection::Dropped);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_after_a_drop_waits_for_the_request_that_begins_at_once() {
+        let (slot, token_1) = slot_at_rest(1);
+        slot.reject(&token_1);
+
+        let waiting = slot.wait(Instant::now() + LONG);
+        let keeper = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            slot.put(token(2));
+            slot.finished(Standing::Good);
+            slot.rest(Instant::now());
+        };
+        let (found, ()) = tokio::join!(waiting, keeper);
+
+        assert_eq!(found.map(|token| token.version()).ok(), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_tries_nobody_waits() {
+        let slot = slot();
+        let failure = Failure::Transient("test");
+        slot.finished(Standing::Failed(failure));
+        slot.rest(Instant::now() + Duration::from_secs(5));
+
+        let unavailable = slot.wait(Instant::now() + LONG).await.err();
+
+        let expected = Unavailable {
+            cause: Some(failure),
+            retry_after: Duration::from_secs(5),
+        };
+        assert_eq!(unavailable, Some(expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drop_between_tries_does_not_bring_the_next_try_forward() {
+        let (slot, token) = slot_at_rest(1);
+        slot.finished(Standing::Failed(Failure::Transient("test")));
+        slot.rest(Instant::now() + Duration::from_secs(5));
+        slot.reject(&token);
+
+        let unavailable = slot.wait(Instant::now() + LONG).await.err();
+
+        assert_eq!(
+            unavailable.map(|it| it.retry_after),
+            Some(Duration::from_secs(5))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_keeper_does_not_rest_while_a_request_is_owed() {
+        let (slot, token) = slot_at_rest(1);
+        slot.reject(&token);
+
+        assert!(!slot.rest(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_beyond_its_deadline() {
+        let slot = slot();
+        let begun = Instant::now();
+
+        assert!(slot.wait(begun + Duration::from_secs(3)).await.is_err());
+
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    }
+}

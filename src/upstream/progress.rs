@@ -11,7 +11,7 @@ pub struct Progress {
 
 impl Progress {
     /// Notes that the request is about to be written.
-    pub(super) fn sending(&self) {
+    pub(crate) fn sending(&self) {
         self.sent.store(true, Ordering::Relaxed);
     }
 
