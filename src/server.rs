@@ -21,7 +21,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::task::unconstrained;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
@@ -133,8 +134,8 @@ impl Server {
             tokio::select! {
                 biased;
                 () = self.shutdown.closing() => break,
-                // Losing this branch loses no connection: accepting is cancel-safe, and so is waiting for a place.
-                (place, accepted) = self.accept() => self.welcome(place, accepted, &connections).await,
+                // Losing this branch loses no connection: accepting is cancel-safe.
+                accepted = self.listener.accept() => self.welcome(accepted, &connections).await,
             }
         }
         self.empty_queue(&connections).await;
@@ -150,23 +151,15 @@ impl Server {
         }
     }
 
-    /// The next connection, once there is a place for it: until then it waits in the kernel.
-    async fn accept(&self) -> (OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>) {
-        let place = Arc::clone(&self.limits.connections).acquire_owned().await;
-        (
-            place.expect("the semaphore is never closed"),
-            self.listener.accept().await,
-        )
-    }
-
+    /// Serves a connection, once there is a place for it. Until then the others wait in the kernel.
     async fn welcome(
         &self,
-        place: OwnedSemaphorePermit,
         accepted: io::Result<(TcpStream, SocketAddr)>,
         connections: &TaskTracker,
     ) {
         match accepted {
             Ok((stream, peer)) => {
+                let place = Arc::clone(&self.limits.connections).acquire_owned().await;
                 let serving = self.serve(stream, Peer(peer.to_string().into()));
                 connections.spawn(async move {
                     serving.await;
@@ -185,8 +178,12 @@ impl Server {
     async fn empty_queue(&self, connections: &TaskTracker) {
         // Lets the runtime look at its sockets once more.
         tokio::task::yield_now().await;
-        while let Some((place, accepted)) = self.accept().now_or_never() {
-            self.welcome(place, accepted, connections).await;
+        // Unconstrained: else the runtime would call the queue empty when this task has done much in one go.
+        while let Some(accepted) = unconstrained(self.listener.accept()).now_or_never() {
+            tokio::select! {
+                () = self.welcome(accepted, connections) => {}
+                () = self.shutdown.cut() => return,
+            }
         }
     }
 

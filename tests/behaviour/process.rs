@@ -120,6 +120,33 @@ async fn requests_in_work_are_finished_and_new_connections_refused() {
 }
 
 #[tokio::test]
+async fn callers_that_the_kernel_has_accepted_are_served_although_there_is_no_room_for_them_yet() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::with(&zoho, "server.max_connections = 10").await;
+    let idle: Vec<_> = join_all((0..10).map(|_| connect_and_send(app.address))).await;
+    eventually("all are served", async || {
+        zoho.ledger().deletions.len() == 10
+    })
+    .await;
+    let waiting: Vec<_> = join_all((0..200).map(|_| connect_and_send(app.address))).await;
+    app.ask_to_end(true);
+
+    for mut stream in waiting {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text:?}");
+    }
+    assert_eq!(app.end(true).await, Ending::Clean);
+    drop(idle);
+}
+
+async fn connect_and_send(address: std::net::SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    stream
+}
+
+#[tokio::test]
 async fn idle_connections_do_not_hold_up_the_end() {
     let zoho = Sandbox::start().await;
     let app = TestApp::with(&zoho, "").await;
