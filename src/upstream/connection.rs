@@ -121,27 +121,30 @@ impl Connection {
     }
 }
 
-/// Reads a body to its end.
+/// Reads a body to its end. Nearly always it is one frame, which needs no copy.
 async fn whole(mut body: Incoming) -> Result<Bytes, InvalidAnswer> {
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(InvalidAnswer::BodyTooLarge);
     }
-    let mut read = Bytes::new();
+    let (mut first, mut others) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.or(Err(InvalidAnswer::Incomplete))?.into_data() else {
             continue;
         };
-        if data.len() > MAX_BODY - read.len() {
+        if first.len() + others.len() + data.len() > MAX_BODY {
             return Err(InvalidAnswer::BodyTooLarge);
         }
-        // Nearly always the body is one frame, which needs no copy.
-        read = if read.is_empty() {
-            data
+        if first.is_empty() {
+            first = data;
         } else {
-            [read, data].concat().into()
-        };
+            others.extend_from_slice(&data);
+        }
     }
-    Ok(read)
+    if others.is_empty() {
+        Ok(first)
+    } else {
+        Ok([&first[..], &others].concat().into())
+    }
 }
 
 /// What hyper says of an exchange that failed after the request was handed over.

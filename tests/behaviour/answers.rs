@@ -267,6 +267,24 @@ async fn an_answer_that_proves_nothing_is_unknown_and_its_connection_is_not_used
 }
 
 #[tokio::test]
+async fn the_largest_answer_in_the_smallest_pieces_is_read() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    let success = r#"{"code":"SUCCESS","details":{},"message":"Photo deleted","status":"success"}"#;
+    let chunks = (success.to_owned() + &" ".repeat(65536 - success.len()))
+        .bytes()
+        .fold(String::new(), |text, byte| {
+            text + "1\r\n" + char::from(byte).encode_utf8(&mut [0; 4]) + "\r\n"
+        });
+    let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    zoho.on_delete(When::Next(1), ApiFault::before(ApiFaultKind::Raw { text }));
+
+    let reply = app.delete_photo("Contacts", 1).await;
+
+    assert_eq!((reply.outcome(), reply.body.len()), ("deleted", 65536));
+}
+
+#[tokio::test]
 async fn a_success_cut_anywhere_is_no_success() {
     let zoho = Sandbox::start().await;
     let app = TestApp::spawn(&zoho).await;
