@@ -4,6 +4,7 @@
 //! not carried out; everything inside the deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::target::Target;
 use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
-use crate::upstream::{Answer, CallError, Gate, Overloaded, Progress, Upstream};
+use crate::upstream::{Answer, Call, CallError, Gate, Overloaded, Progress, Upstream};
 
 /// What all data-path threads share of one account.
 pub struct Shared {
@@ -51,8 +52,9 @@ pub enum Failure {
     #[error(transparent)]
     Token(#[from] Unavailable),
     /// A fresh token is refused as well.
+    /// The next token is due that far away, if that is known.
     #[error("Zoho's API refuses a fresh access token as well")]
-    TokenRejected,
+    TokenRejected(Option<Duration>),
     /// Too many requests wait.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -66,14 +68,18 @@ impl Failure {
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
-            Self::TokenRejected => Outcome::Refused,
+            Self::TokenRejected(_) => Outcome::Refused,
             Self::Call(
                 CallError::Timeout | CallError::ConnectionLost | CallError::InvalidAnswer(_),
             ) => Outcome::Unknown,
-            Self::Token(_) | Self::Overloaded(_) => Outcome::NotSent,
-            Self::Call(CallError::Unreachable(_) | CallError::NoTime | CallError::NotCanonical) => {
-                Outcome::NotSent
-            }
+            Self::Token(_)
+            | Self::Overloaded(_)
+            | Self::Call(
+                CallError::Unreachable(_)
+                | CallError::NoTime
+                | CallError::TokenEnded
+                | CallError::NotCanonical,
+            ) => Outcome::NotSent,
         }
     }
 }
@@ -123,30 +129,32 @@ struct Deletion<'a> {
     waited_for_token: bool,
 }
 
-impl Deletion<'_> {
+impl<'a> Deletion<'a> {
     async fn run(&mut self) -> Result<Answer, Failure> {
         let Shared { slot, gate } = &*self.route.shared;
         // A request without a token waits in the queue and takes no place from those that have one.
         let mut token = self.token().await?;
-        let _call = gate.enter(self.deadline).await?;
-        if token.has_expired() {
-            token = self.token().await?;
+        let mut place = gate.enter(self.deadline).await?;
+        let mut refused = false;
+        loop {
+            match self.call(&token).await {
+                // Zoho may drop a token early. A refused call changed nothing: one newer token, one more call.
+                Ok(answer) if answer.rejects_token() => {
+                    let rejection = slot.reject(&token);
+                    if let Rejection::NeverAccepted(next_token) = rejection {
+                        return Err(Failure::TokenRejected(next_token));
+                    }
+                    if refused {
+                        return Err(Failure::TokenRejected(None));
+                    }
+                    refused = true;
+                }
+                // It ended while the request stood in the queue or a connection was made. That was no call yet.
+                Err(CallError::TokenEnded) => {}
+                result => return Ok(result?),
+            }
+            (token, place) = self.newer_token(place).await?;
         }
-        let answer = self.call(&token).await?;
-        if !answer.rejects_token() {
-            return Ok(answer);
-        }
-        // Zoho may drop a token early. A refused call changed nothing: one newer token, one more call.
-        if slot.reject(&token) == Rejection::NeverAccepted {
-            return Err(Failure::TokenRejected);
-        }
-        let newer = self.token().await?;
-        let answer = self.call(&newer).await?;
-        if answer.rejects_token() {
-            slot.reject(&newer);
-            return Err(Failure::TokenRejected);
-        }
-        Ok(answer)
     }
 
     /// The current token. Without one, the request waits in the queue for a token request that is in flight.
@@ -160,6 +168,22 @@ impl Deletion<'_> {
         Ok(slot.wait(self.deadline).await?)
     }
 
+    /// A newer token, and the right to call with it. Whoever has to wait for one keeps no place from others meanwhile.
+    async fn newer_token(
+        &mut self,
+        place: Call<'a>,
+    ) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
+        let Shared { slot, gate } = &*self.route.shared;
+        if let Some(token) = slot.current() {
+            return Ok((token, place));
+        }
+        drop(place);
+        let _waiting = gate.wait_again();
+        self.waited_for_token = true;
+        let token = slot.wait(self.deadline).await?;
+        Ok((token, gate.enter_again(self.deadline).await?))
+    }
+
     async fn call(&mut self, token: &AccessToken) -> Result<Answer, CallError> {
         let begun = Instant::now();
         let result = self
@@ -167,6 +191,9 @@ impl Deletion<'_> {
             .upstream
             .delete_photo(self.target, token, self.deadline, self.progress)
             .await;
+        if matches!(result, Err(CallError::TokenEnded)) {
+            return result;
+        }
         let status = result
             .as_ref()
             .map(|answer| answer.status)

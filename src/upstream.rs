@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 pub use answer::{Answer, InvalidAnswer};
 pub use connect::{Connector, Unreachable, tls_config};
+pub(crate) use gate::Call;
 pub use gate::{Gate, Overloaded};
 pub use pool::Pool;
 pub use progress::Progress;
@@ -48,6 +49,9 @@ pub enum CallError {
     /// What came is not to be believed.
     #[error("Zoho's API sent no valid answer: {0}")]
     InvalidAnswer(#[from] InvalidAnswer),
+    /// The token was refused or expired while a connection was made. Nothing was sent.
+    #[error("the access token ended before the call was sent")]
+    TokenEnded,
     /// The request that was built is not the canonical one. Nothing was sent.
     #[error("the request to Zoho's API is not canonical")]
     NotCanonical,
@@ -63,6 +67,7 @@ impl CallError {
             Self::Timeout => "timeout",
             Self::ConnectionLost => "connection_lost",
             Self::InvalidAnswer(_) => "invalid_answer",
+            Self::TokenEnded => "token_ended",
             Self::NotCanonical => "not_canonical",
         }
     }
@@ -98,7 +103,7 @@ impl Upstream {
             .canonical
             .request(target, token)
             .ok_or(CallError::NotCanonical)?;
-        let call = tokio::time::timeout_at(deadline, self.call(request, progress)).await;
+        let call = tokio::time::timeout_at(deadline, self.call(request, token, progress)).await;
         call.unwrap_or(Err(if progress.may_be_carried_out() {
             CallError::Timeout
         } else {
@@ -109,13 +114,19 @@ impl Upstream {
     async fn call(
         &self,
         mut request: Request<Empty<Bytes>>,
+        token: &AccessToken,
         progress: &Progress,
     ) -> Result<Answer, CallError> {
         loop {
             let (mut connection, is_new) = match self.pool.take() {
                 Some(connection) => (connection, false),
-                None => (self.connector.connect().await?, true),
+                // Boxed, because it is rare and large: every request would carry the room for it.
+                None => (Box::pin(self.connector.connect()).await?, true),
             };
+            if !token.is_usable() {
+                self.pool.put(connection);
+                return Err(CallError::TokenEnded);
+            }
             match connection.exchange(request, progress).await {
                 Ok((head, body)) => {
                     self.pool.put(connection);

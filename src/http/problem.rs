@@ -166,8 +166,9 @@ impl Row {
     fn of_failure(failure: Failure) -> Self {
         match failure {
             Failure::Token(unavailable) => Self::of_unavailable(unavailable),
-            Failure::TokenRejected => Self {
+            Failure::TokenRejected(retry_after) => Self {
                 act: Act::Operator,
+                retry_after,
                 ..Self::of_upstream(
                     StatusCode::BAD_GATEWAY,
                     Code::TokenRejected,
@@ -203,6 +204,10 @@ impl Row {
                 Code::UpstreamInvalidResponse,
                 error_of_invalid(why),
             ),
+            Failure::Call(CallError::TokenEnded) => Self::of_unavailable(Unavailable {
+                cause: None,
+                retry_after: Duration::ZERO,
+            }),
             Failure::Call(CallError::NotCanonical) => Self::of_ours(),
         }
     }

@@ -16,7 +16,7 @@ pub struct AccessToken {
 }
 
 /// What Zoho's API has said of a token so far. It only rises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trial {
     /// Nothing yet.
     Untried = 0,
@@ -24,6 +24,8 @@ pub(super) enum Trial {
     Refused = 1,
     /// It was accepted once, so a later refusal means that it is dead.
     Accepted = 2,
+    /// That refusal has come.
+    Dropped = 3,
 }
 
 impl AccessToken {
@@ -49,10 +51,16 @@ impl AccessToken {
         self.authorization.clone()
     }
 
-    /// Whether it must no longer be used.
+    /// Whether its time is over.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         self.expires <= Instant::now()
+    }
+
+    /// Whether it may still be sent: its time is not over, and Zoho has not refused it since it accepted it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.trial() != Trial::Dropped && !self.has_expired()
     }
 
     /// The same in seconds since 1970, as dashboards want it. Nothing is decided by it.
@@ -64,8 +72,9 @@ impl AccessToken {
     /// Notes that Zoho's API accepted it.
     pub fn accepted(&self) {
         // A plain load first: after the first request this is no write to a shared cache line any more.
-        if self.trial() != Trial::Accepted {
-            self.trial.store(Trial::Accepted as u8, Ordering::Relaxed);
+        if self.trial() < Trial::Accepted {
+            self.trial
+                .fetch_max(Trial::Accepted as u8, Ordering::Relaxed);
         }
     }
 
@@ -75,11 +84,18 @@ impl AccessToken {
             .fetch_max(Trial::Refused as u8, Ordering::Relaxed);
     }
 
+    /// Notes that it must not be used any more.
+    pub(super) fn drop_it(&self) {
+        self.trial
+            .fetch_max(Trial::Dropped as u8, Ordering::Relaxed);
+    }
+
     pub(super) fn trial(&self) -> Trial {
         match self.trial.load(Ordering::Relaxed) {
             0 => Trial::Untried,
             1 => Trial::Refused,
-            _ => Trial::Accepted,
+            2 => Trial::Accepted,
+            _ => Trial::Dropped,
         }
     }
 }

@@ -116,6 +116,7 @@ impl Keeper {
             self.refused = token.version();
             let wait = self.schedule.wait_after_transient();
             self.renew_at = self.renew_at.min(Instant::now() + wait);
+            self.slot.renews_refused(self.renew_at.max(self.earliest()));
             error!(
                 account = self.observer.account(),
                 next_try_s = wait.as_secs_f64(),

@@ -30,6 +30,8 @@ pub struct Slot {
 struct State {
     phase: Phase,
     last: Standing,
+    /// When a token that Zoho refuses without ever having accepted it is renewed.
+    renewal_of_refused: Option<Instant>,
 }
 
 enum Phase {
@@ -75,8 +77,9 @@ pub struct Unavailable {
 pub enum Rejection {
     /// It is dropped, or was not current any more: wait for a newer one.
     Dropped,
-    /// Zoho has never accepted it, so the fault is not the token's age. It stays. The next renewal is that far away.
-    NeverAccepted,
+    /// Zoho has never accepted it, so the fault is not the token's age. It stays. The next renewal is that far away, if
+    /// its keeper has noticed already.
+    NeverAccepted(Option<Duration>),
 }
 
 impl Slot {
@@ -86,6 +89,7 @@ impl Slot {
         let state = State {
             phase: Phase::Requesting,
             last: Standing::Untried,
+            renewal_of_refused: None,
         };
         Self {
             number,
@@ -106,7 +110,7 @@ impl Slot {
     pub fn current(&self) -> Option<Arc<AccessToken>> {
         self.tokens
             .get(&self.number)
-            .filter(|token| !token.has_expired())
+            .filter(|token| token.is_usable())
     }
 
     /// How the latest token request ended.
@@ -143,20 +147,23 @@ impl Slot {
     /// Notes that Zoho's API refused a token.
     pub fn reject(&self, token: &AccessToken) -> Rejection {
         token.refused();
-        let accepted_once = token.trial() == Trial::Accepted;
         let mut rejection = Rejection::Dropped;
         self.state.send_if_modified(|state| {
             let is_current = self
                 .tokens
                 .get(&self.number)
                 .is_some_and(|now| now.version() == token.version());
-            if is_current && !accepted_once {
-                rejection = Rejection::NeverAccepted;
-            } else if is_current {
-                self.tokens.invalidate(&self.number);
-                return state.request_if_allowed();
+            if is_current && token.trial() == Trial::Refused {
+                rejection = Rejection::NeverAccepted(state.until_renewal_of_refused());
+                return false;
             }
-            false
+            // Requests that hold it and have not sent it yet must learn of it too.
+            token.drop_it();
+            if !is_current {
+                return false;
+            }
+            self.tokens.invalidate(&self.number);
+            state.request_if_allowed()
         });
         self.wake.notify_one();
         rejection
@@ -174,8 +181,19 @@ impl Slot {
 
     /// Says that a token request begins.
     pub(super) fn requesting(&self) {
-        self.state
-            .send_modify(|state| state.phase = Phase::Requesting);
+        self.state.send_modify(|state| {
+            state.phase = Phase::Requesting;
+            state.renewal_of_refused = None;
+        });
+    }
+
+    /// Says when the current token, which Zoho refuses without ever having accepted it, is renewed.
+    pub(super) fn renews_refused(&self, at: Instant) {
+        self.state.send_if_modified(|state| {
+            state.renewal_of_refused = Some(at);
+            // Nobody waits for this.
+            false
+        });
     }
 
     /// Notes how a token request ended.
@@ -214,6 +232,11 @@ impl State {
             cause,
             retry_after: next_try.saturating_duration_since(Instant::now()),
         })
+    }
+
+    fn until_renewal_of_refused(&self) -> Option<Duration> {
+        let at = self.renewal_of_refused?;
+        Some(at.saturating_duration_since(Instant::now()))
     }
 
     fn request_if_allowed(&mut self) -> bool {
@@ -272,6 +295,7 @@ mod tests {
         let (slot, old) = slot_at_rest(1);
         assert_eq!(slot.reject(&old), Rejection::Dropped);
         assert!(slot.current().is_none());
+        assert!(!old.is_usable());
         slot.put(token(2));
 
         assert_eq!(slot.reject(&old), Rejection::Dropped);
@@ -285,8 +309,10 @@ mod tests {
         let fresh = token(1);
         slot.put(Arc::clone(&fresh));
 
-        assert_eq!(slot.reject(&fresh), Rejection::NeverAccepted);
+        assert_eq!(slot.reject(&fresh), Rejection::NeverAccepted(None));
         assert!(slot.current().is_some());
+        slot.renews_refused(Instant::now() + LONG);
+        assert_eq!(slot.reject(&fresh), Rejection::NeverAccepted(Some(LONG)));
 
         fresh.accepted();
         assert_eq!(slot.reject(&fresh), Rejection::Dropped);

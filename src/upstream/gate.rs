@@ -71,6 +71,14 @@ impl Gate {
         Ok(call.expect("the semaphore is never closed"))
     }
 
+    /// Waits for the right to make a call as long as the deadline allows, for a request that has waited for its turn once.
+    pub async fn enter_again(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
+        let call = tokio::time::timeout_at(deadline, self.calls.acquire()).await;
+        Ok(call
+            .or(Err(Overloaded::NoTime))?
+            .expect("the semaphore is never closed"))
+    }
+
     /// Takes a place in the queue, for whatever one waits.
     pub fn wait(&self) -> Result<Waiting<'_>, Overloaded> {
         let place = Waiting(&self.waiting);
@@ -79,6 +87,13 @@ impl Gate {
         } else {
             Err(Overloaded::QueueFull)
         }
+    }
+
+    /// Takes a place in the queue even if it is full, for a request that had one or made a call: of those there are at most
+    /// as many as places and calls.
+    pub fn wait_again(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
     }
 
     /// Calls in flight now.

@@ -111,6 +111,27 @@ async fn revoking_the_token_under_200_callers_costs_one_token_request_and_no_cal
 }
 
 #[tokio::test]
+async fn a_slow_renewal_after_a_revocation_costs_no_caller_an_error() {
+    let zoho = zoho_with(|settings| settings.delay_ms = 20).await;
+    let app = TestApp::with(&zoho, "upstream.queue = 40").await;
+    assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "deleted");
+    zoho.on_token(When::Next(1), TokenFault::Slow { milliseconds: 2500 });
+    zoho.revoke_tokens();
+
+    // Ten calls in flight, and a full queue behind them that may wait for a place for one second alone.
+    let replies = join_all((1..=50).map(|id| app.delete_photo("Contacts", id))).await;
+
+    let failed: Vec<_> = replies
+        .iter()
+        .filter(|reply| reply.outcome() != "deleted")
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let ledger = zoho.ledger();
+    assert_eq!((ledger.token_requests, ledger.refused_for_token), (2, 10));
+    assert!(ledger.highest_concurrency <= 10);
+}
+
+#[tokio::test]
 async fn a_thousand_concurrent_refusals_of_one_token_cause_one_token_request() {
     let zoho = zoho_with(|_| {}).await;
     let app = TestApp::with(&zoho, WIDE).await;
@@ -176,8 +197,12 @@ async fn a_fresh_token_that_is_refused_too_is_told_as_such_and_stays() {
             "bigin-photo-proxy; error=proxy_configuration_error; details=\"TOKEN_REJECTED\"";
         assert_eq!(reply.header("proxy-status"), expected);
     }
-    // The next renewal is due after 5 s, as after a transient failure.
+    // The next renewal is due after 5 s, as after a transient failure, and callers are told so.
     assert_eq!(zoho.ledger().token_requests, 1);
+    assert_eq!(
+        app.delete_photo("Contacts", 1).await.header("retry-after"),
+        "5"
+    );
 
     // It ends when Zoho's incident does, with the token that is there.
     zoho.well();

@@ -153,6 +153,64 @@ async fn connections_beyond_the_limit_wait_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn threads_that_wait_for_callers_keep_no_connection_from_the_others() {
+    let zoho = Sandbox::start().await;
+    let keys = "server.threads = 4\nserver.max_connections = 1";
+    let app = TestApp::with(&zoho, keys).await;
+
+    for _ in 0..16 {
+        let request =
+            b"DELETE /bigin/v2/Contacts/1/photo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        assert_eq!(exchange(app.address, request).await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_while_a_connection_is_made_is_not_sent() {
+    let (zoho, authority) = tls_sandbox().await;
+    zoho.change(|settings| {
+        settings.token_lifetime_seconds = 1.0;
+        settings.tokens_per_window = 1000;
+    });
+    let slow = slow_way_to(zoho.address(), Duration::from_millis(900)).await;
+    let keys = format!("upstream.ca_file = {authority:?}\ntoken.budget_window = \"1s\"");
+    let url = format!("https://localhost:{}", slow.port());
+    let app = TestApp::of_config(&with_api(&zoho, &keys, &url));
+    eventually("ready", async || app.readyz().await.status == 200).await;
+    // Each deletion needs a connection of its own, and has less of its token's life left than that takes.
+    zoho.on_delete(
+        When::Always,
+        ApiFault::before(ApiFaultKind::ConnectionClose),
+    );
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    for id in 1..=3 {
+        let reply = app.delete_photo("Contacts", id).await;
+        assert_eq!(reply.outcome(), "deleted", "{reply:?}");
+    }
+
+    assert_eq!(zoho.ledger().expired_token_uses, 0);
+    std::fs::remove_file(authority).unwrap();
+}
+
+/// A port whose connections reach another one only after a while.
+async fn slow_way_to(target: std::net::SocketAddr, delay: Duration) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                let mut far = TcpStream::connect(target).await.unwrap();
+                // Either side may leave when it likes.
+                drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
 async fn calls_at_zoho_never_exceed_the_limit_and_the_rest_waits_in_the_queue() {
     let zoho = Sandbox::start().await;
     let keys = "upstream.max_in_flight = 4\nupstream.queue = 8";
