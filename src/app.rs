@@ -13,13 +13,14 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
 use crate::admin::Admin;
 use crate::config::{AccountConfig, Config};
 use crate::proxy::Shared;
-use crate::server::{self, Limits, Server};
+use crate::server::{self, Limits, Peer, Server};
 use crate::shutdown::Shutdown;
-use crate::telemetry::log::Writer;
+use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
 use crate::upstream::{self, Gate};
@@ -86,7 +87,7 @@ impl App {
     pub fn run(
         self,
         shutdown: &Shutdown,
-        log: &Writer,
+        log: &Log,
         insisted: impl Future<Output = std::io::Result<()>>,
     ) -> anyhow::Result<Ending> {
         let control = runtime()?;
@@ -104,7 +105,7 @@ impl App {
     }
 
     /// Puts the parts together: what all threads share first, then the data path, then the control side.
-    fn start(self, shutdown: &Shutdown, log: &Writer) -> anyhow::Result<Running> {
+    fn start(self, shutdown: &Shutdown, log: &Log) -> anyhow::Result<Running> {
         let Self {
             config,
             listeners,
@@ -139,7 +140,7 @@ impl App {
                 config.server.head_timeout,
                 config.server.idle_timeout,
             ),
-            observer: Arc::new(observer(&telemetry, &config.accounts)),
+            observer: Arc::new(observer(&telemetry, log, &config.accounts)),
             telemetry: Arc::clone(&telemetry),
             shutdown: shutdown.clone(),
         });
@@ -150,9 +151,16 @@ impl App {
 
         let names = config.accounts.iter().map(|account| account.name.clone());
         let slots = names.zip(kept.into_iter().map(|kept| kept.slot)).collect();
+        let router = Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router();
         let admin = Server {
             listener: tokio::net::TcpListener::from_std(admin)?,
-            router: Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router(),
+            answer: move |request, _: &Peer| {
+                let mut router = router.clone();
+                async move {
+                    let Ok(response) = router.call(request).await;
+                    response
+                }
+            },
             limits: Limits::new(
                 ADMIN_CONNECTIONS,
                 config.server.head_timeout,
@@ -215,11 +223,11 @@ fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
     })
 }
 
-fn observer(telemetry: &Arc<Telemetry>, accounts: &[AccountConfig]) -> Observer {
+fn observer(telemetry: &Arc<Telemetry>, log: &Log, accounts: &[AccountConfig]) -> Observer {
     let accounts = accounts
         .iter()
         .map(|account| (account.name.as_str(), &account.api));
-    Observer::new(Arc::clone(telemetry), accounts)
+    Observer::new(Arc::clone(telemetry), log.clone(), accounts)
 }
 
 /// Lets the metrics read what changes without an event.
@@ -228,7 +236,7 @@ fn watch(
     accounts: &[AccountConfig],
     kept: &[Kept],
     shared: &[Arc<Shared>],
-    log: &Writer,
+    log: &Log,
 ) {
     let gauges = accounts
         .iter()

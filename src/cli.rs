@@ -12,7 +12,7 @@ use zoho_sandbox::Sandbox;
 use crate::app::{App, Ending};
 use crate::config::{self, Config, ConfigErrors, Environment};
 use crate::shutdown::{self, Shutdown};
-use crate::telemetry::{self, log::Writer};
+use crate::telemetry::{self, log::Log};
 
 /// Deletes profile photos in Zoho Bigin for callers that hold no Zoho credentials.
 #[derive(Parser)]
@@ -93,7 +93,7 @@ fn serve(config: Config) -> Exit {
     }
 }
 
-fn serve_with(config: Config, log: &Writer) -> anyhow::Result<Ending> {
+fn serve_with(config: Config, log: &Log) -> anyhow::Result<Ending> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

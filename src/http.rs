@@ -1,6 +1,7 @@
-//! The callers' side of HTTP: which paths there are, and the one road that every request takes.
+//! The callers' side of HTTP: the one road that every request takes.
 //!
-//! The router only sorts. What a path means is decided on its bytes, by [`Target::parse`](crate::target::Target::parse).
+//! There is no router. One would decode what it matches and be a second opinion on what a path means; that is decided on
+//! its bytes, by [`Target::parse`](crate::target::Target::parse) alone.
 
 mod arrival;
 mod deletion;
@@ -11,14 +12,17 @@ mod problem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::delete;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use tokio_util::task::TaskTracker;
 
 use crate::account::Accounts;
 use crate::proxy::Proxy;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Observer;
+
+/// What a caller gets.
+pub type Response = http::Response<Full<Bytes>>;
 
 /// What the requests of one data-path thread need.
 pub struct Front {
@@ -34,18 +38,4 @@ pub struct Front {
     pub shutdown: Shutdown,
     /// Deletions that go on although their callers are gone.
     pub orphans: TaskTracker,
-}
-
-/// The router of the callers' listener.
-pub fn router(front: Arc<Front>) -> Router {
-    let photo = || delete(deletion::delete_photo).fallback(deletion::no_such_method);
-    Router::new()
-        .route("/bigin/v2/{module_api_name}/{record_id}/photo", photo())
-        .route(
-            "/{account}/bigin/v2/{module_api_name}/{record_id}/photo",
-            photo(),
-        )
-        .fallback(deletion::no_such_path)
-        // Last: without it axum would build the router anew for each request.
-        .with_state(front)
 }

@@ -133,8 +133,15 @@ impl<'a> Deletion<'a> {
     async fn run(&mut self) -> Result<Answer, Failure> {
         let Shared { slot, gate } = &*self.route.shared;
         // A request without a token waits in the queue and takes no place from those that have one.
-        let mut token = self.token().await?;
-        let mut place = gate.enter(self.deadline).await?;
+        // What waits is boxed: it is rare and large, and every request would carry the room for it.
+        let mut token = match slot.current() {
+            Some(token) => token,
+            None => Box::pin(self.token()).await?,
+        };
+        let mut place = match gate.try_enter() {
+            Some(place) => place,
+            None => Box::pin(gate.enter(self.deadline)).await?,
+        };
         let mut refused = false;
         loop {
             match self.call(&token).await {
@@ -153,16 +160,13 @@ impl<'a> Deletion<'a> {
                 Err(CallError::TokenEnded) => {}
                 result => return Ok(result?),
             }
-            (token, place) = self.newer_token(place).await?;
+            (token, place) = Box::pin(self.newer_token(place)).await?;
         }
     }
 
-    /// The current token. Without one, the request waits in the queue for a token request that is in flight.
+    /// Waits in the queue for a token request that is in flight.
     async fn token(&mut self) -> Result<Arc<AccessToken>, Failure> {
         let Shared { slot, gate } = &*self.route.shared;
-        if let Some(token) = slot.current() {
-            return Ok(token);
-        }
         let _waiting = gate.wait()?;
         self.waited_for_token = true;
         Ok(slot.wait(self.deadline).await?)

@@ -5,26 +5,26 @@
 
 mod clocks;
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use futures_util::FutureExt;
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use crate::shutdown::Shutdown;
 use crate::telemetry::{InboundError, Telemetry};
@@ -113,11 +113,11 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// One listener and what it serves.
-pub struct Server {
+pub struct Server<A> {
     /// The socket.
     pub listener: TcpListener,
-    /// What answers.
-    pub router: Router,
+    /// What answers a request.
+    pub answer: A,
     /// What bounds it.
     pub limits: Limits,
     /// Where errors are counted.
@@ -126,7 +126,12 @@ pub struct Server {
     pub shutdown: Shutdown,
 }
 
-impl Server {
+impl<A, F, B> Server<A>
+where
+    A: Fn(Request<Incoming>, &Peer) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
     /// Serves until the shutdown closes it, and then until all accepted requests are answered, or cut.
     pub async fn run(self) {
         let connections = TaskTracker::new();
@@ -188,18 +193,20 @@ impl Server {
     }
 
     /// Serves one connection to its end.
-    fn serve(&self, stream: TcpStream, peer: Peer) -> impl Future<Output = ()> + Send + use<> {
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+    ) -> impl Future<Output = ()> + Send + use<A, F, B> {
         let clocks = Arc::new(Clocks::default());
-        let (router, busy) = (self.router.clone(), Arc::clone(&clocks));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, busy) = (self.answer.clone(), Arc::clone(&clocks));
+        let service = service_fn(move |request| {
             busy.request_began();
-            let (mut router, busy) = (router.clone(), Arc::clone(&busy));
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer.clone());
+            let (answer, busy) = (answer(request, &peer), Arc::clone(&busy));
             async move {
-                let response = router.call(request).await;
+                let response = answer.await;
                 busy.request_ended();
-                response
+                Ok::<_, Infallible>(response)
             }
         });
         let mut builder = http1::Builder::new();
@@ -240,7 +247,17 @@ impl Server {
 
 /// Waits until a connection should end. Callers that have connected a moment ago have a request under way.
 async fn time_to_close(shutdown: &Shutdown) {
-    shutdown.closing().await;
+    let mut closing = pin!(shutdown.closing());
+    let mut is_registered = false;
+    poll_fn(|context| {
+        // A task's waker stays the same, so it need not be registered anew each time that the connection moves.
+        if is_registered && !shutdown.is_leaving() {
+            return Poll::Pending;
+        }
+        is_registered = true;
+        closing.as_mut().poll(context)
+    })
+    .await;
     tokio::time::sleep(LINGER).await;
 }
 

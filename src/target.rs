@@ -48,12 +48,15 @@ impl RecordId {
     const MAX_DIGITS: usize = 19;
 
     fn parse(text: &str) -> Option<Self> {
-        let plain =
-            text.len() <= Self::MAX_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !plain || text.starts_with('0') {
+        if text.len() > Self::MAX_DIGITS || text.starts_with('0') {
             return None;
         }
-        text.parse().ok().map(Self)
+        let number = text.bytes().try_fold(0, |number: u64, byte| {
+            let digit = u64::from(byte.wrapping_sub(b'0'));
+            // 19 digits always fit into 64 bits.
+            (digit <= 9).then(|| number * 10 + digit)
+        });
+        NonZeroU64::new(number?).map(Self)
     }
 }
 
@@ -92,38 +95,31 @@ pub enum InvalidTarget {
 impl Target {
     /// Reads the path of a request, as it stood on the wire.
     pub fn parse(path: &str, accounts: &Accounts) -> Result<Self, InvalidTarget> {
-        let mut segments = path
-            .strip_prefix('/')
-            .ok_or(InvalidTarget::Path)?
-            .split('/');
-        let mut next = || {
-            segments
-                .next()
-                .filter(|segment| is_name(segment))
-                .ok_or(InvalidTarget::Path)
-        };
-        let (first, second) = (next()?, next()?);
-        let account = if first == "bigin" && second == "v2" {
-            None
-        } else if second == "bigin" && next()? == "v2" {
-            Some(first)
-        } else {
-            return Err(InvalidTarget::Path);
-        };
-        let (module, record, photo) = (next()?, next()?, next()?);
-        if photo != "photo" || segments.next().is_some() {
-            return Err(InvalidTarget::Path);
-        }
+        let parts = split(path).ok_or(InvalidTarget::Path)?;
+        // Only a name can be told what is wrong with it. What was understood is one.
+        Self::of_parts(parts, accounts).map_err(|wrong| {
+            let (account, module, record) = parts;
+            let names = [account.unwrap_or("-"), module, record];
+            if names.into_iter().all(is_name) {
+                wrong
+            } else {
+                InvalidTarget::Path
+            }
+        })
+    }
+
+    fn of_parts(
+        (account, module, record): (Option<&str>, &str, &str),
+        accounts: &Accounts,
+    ) -> Result<Self, InvalidTarget> {
         let account = match account {
             None => accounts.default_id(),
             Some(name) => accounts.id_of(name).ok_or(InvalidTarget::Account)?,
         };
-        let module = parse_module(module)?;
-        let record = RecordId::parse(record).ok_or(InvalidTarget::Record)?;
         Ok(Self {
             account,
-            module,
-            record,
+            module: parse_module(module)?,
+            record: RecordId::parse(record).ok_or(InvalidTarget::Record)?,
         })
     }
 
@@ -143,6 +139,20 @@ impl fmt::Debug for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:?}/{}", self.account, self.module.as_str())
     }
+}
+
+/// Takes the fixed parts away. What is left may be anything; without an account in front there is none.
+fn split(path: &str) -> Option<(Option<&str>, &str, &str)> {
+    const API: &str = "/bigin/v2/";
+    let (account, rest) = match path.strip_prefix(API) {
+        Some(rest) => (None, rest),
+        None => path
+            .strip_prefix('/')?
+            .split_once(API)
+            .map(|(account, rest)| (Some(account), rest))?,
+    };
+    let (module, record) = rest.strip_suffix("/photo")?.split_once('/')?;
+    Some((account, module, record))
 }
 
 /// Whether a path segment is a name that was merely written wrong, rather than another spelling of the path:

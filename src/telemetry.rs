@@ -2,6 +2,7 @@
 //!
 //! Invariants: nothing here blocks a request, fails it or keeps a record id, and no value of a secret type can get in.
 
+mod line;
 pub mod log;
 mod metrics;
 mod record;

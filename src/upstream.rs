@@ -13,9 +13,6 @@ mod progress;
 
 use std::sync::Arc;
 
-use http::request::Request;
-use http_body_util::Empty;
-use hyper::body::Bytes;
 use tokio::time::Instant;
 
 pub use answer::{Answer, InvalidAnswer};
@@ -99,11 +96,7 @@ impl Upstream {
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Answer, CallError> {
-        let request = self
-            .canonical
-            .request(target, token)
-            .ok_or(CallError::NotCanonical)?;
-        let call = tokio::time::timeout_at(deadline, self.call(request, token, progress)).await;
+        let call = tokio::time::timeout_at(deadline, self.call(target, token, progress)).await;
         call.unwrap_or(Err(if progress.may_be_carried_out() {
             CallError::Timeout
         } else {
@@ -113,7 +106,7 @@ impl Upstream {
 
     async fn call(
         &self,
-        mut request: Request<Empty<Bytes>>,
+        target: &Target,
         token: &AccessToken,
         progress: &Progress,
     ) -> Result<Answer, CallError> {
@@ -127,14 +120,18 @@ impl Upstream {
                 self.pool.put(connection);
                 return Err(CallError::TokenEnded);
             }
+            let request = self
+                .canonical
+                .request(target, token)
+                .ok_or(CallError::NotCanonical)?;
             match connection.exchange(request, progress).await {
                 Ok((head, body)) => {
                     self.pool.put(connection);
                     return Ok(Answer::read(head, body)?);
                 }
                 // Zoho had closed it, and nothing was written. Each round uses up a pooled connection, so this ends.
-                Err(Unanswered::Unsent(unsent)) if !is_new => request = *unsent,
-                Err(Unanswered::Unsent(_)) => return Err(Unreachable::Closed.into()),
+                Err(Unanswered::Unsent) if !is_new => {}
+                Err(Unanswered::Unsent) => return Err(Unreachable::Closed.into()),
                 Err(Unanswered::Lost) => return Err(CallError::ConnectionLost),
                 Err(Unanswered::Invalid(invalid)) => return Err(invalid.into()),
             }

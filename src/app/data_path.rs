@@ -11,9 +11,9 @@ use tokio_util::task::TaskTracker;
 use super::runtime;
 use crate::account::Accounts;
 use crate::config::UpstreamConfig;
-use crate::http::{self, Front};
+use crate::http::Front;
 use crate::proxy::{Proxy, Route, Shared};
-use crate::server::{Limits, Server};
+use crate::server::{Limits, Peer, Server};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Observer, Telemetry};
 use crate::upstream::{Connector, Pool, Upstream};
@@ -59,17 +59,17 @@ impl DataPath {
     /// Serves until everything that was accepted is answered, or cut.
     async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
         let (pools, orphans) = (self.pools(), TaskTracker::new());
-        let front = Front {
+        let front = Arc::new(Front {
             proxy: Proxy::new(self.routes(&pools)),
             accounts: Arc::clone(&self.accounts),
             observer: Arc::clone(&self.observer),
             request_deadline: self.request_deadline,
             shutdown: self.shutdown.clone(),
             orphans: orphans.clone(),
-        };
+        });
         let server = Server {
             listener: tokio::net::TcpListener::from_std(listener)?,
-            router: http::router(Arc::new(front)),
+            answer: move |request, peer: &Peer| front.answer(&request, peer),
             limits: self.limits.clone(),
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.shutdown.clone(),
@@ -89,11 +89,7 @@ impl DataPath {
     }
 
     fn pools(&self) -> Vec<Arc<Pool>> {
-        let timeout = self.upstream.pool_idle_timeout;
-        self.apis
-            .iter()
-            .map(|_| Arc::new(Pool::new(timeout)))
-            .collect()
+        self.apis.iter().map(|_| Arc::default()).collect()
     }
 
     fn routes(&self, pools: &[Arc<Pool>]) -> Vec<Route> {
@@ -113,7 +109,7 @@ impl DataPath {
 /// Lets old connections go, for ever.
 async fn sweep(pools: &[Arc<Pool>], idle_timeout: Duration) {
     loop {
-        tokio::time::sleep(idle_timeout / 4).await;
+        tokio::time::sleep(Pool::sweep_interval(idle_timeout)).await;
         for pool in pools {
             pool.sweep();
         }

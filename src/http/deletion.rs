@@ -3,19 +3,19 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::response::Response;
 use futures_util::FutureExt;
+use futures_util::future::Either;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 
-use super::Front;
 use super::arrival::{Arrival, X_REQUEST_ID};
 use super::framing::{self, FramingError};
 use super::handover::Handover;
 use super::problem::{Act, PROXY_STATUS, Problem};
+use super::{Front, Response};
 use crate::outcome::Outcome;
 use crate::proxy::Verdict;
+use crate::server::Peer;
 use crate::target::{InvalidTarget, Target};
 use crate::telemetry::{RequestRecord, Route};
 use crate::upstream::{Answer, Progress};
@@ -24,37 +24,12 @@ use crate::zoho::Code;
 /// What became of the photo.
 const DELETE_OUTCOME: HeaderName = HeaderName::from_static("delete-outcome");
 
-/// Deletes a photo.
-pub(super) async fn delete_photo(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let arrival = Arrival::of(&request, route_of(&request));
-    let target = match front.target_of(&request) {
-        Ok(target) => target,
-        Err(problem) => return front.refuse(&arrival, problem),
-    };
-    let progress = Arc::new(Progress::default());
-    let orphans = front.orphans.clone();
-    let work = delete(front, arrival, target, Arc::clone(&progress));
-    Handover::new(work, progress, orphans).await
-}
-
-/// Answers a request for a photo with another method than DELETE.
-pub(super) async fn no_such_method(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let problem = framing::check(&request).map_or_else(Problem::from, |()| Problem::Method);
-    front.refuse(&Arrival::of(&request, route_of(&request)), problem)
-}
-
-/// Answers a request for anything else.
-pub(super) async fn no_such_path(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let problem =
-        framing::check(&request).map_or_else(Problem::from, |()| InvalidTarget::Path.into());
-    front.refuse(&Arrival::of(&request, Route::Unknown), problem)
-}
-
-fn route_of(request: &Request) -> Route {
-    if request.uri().path().starts_with("/bigin/") {
-        Route::Default
-    } else {
-        Route::Account
+/// Which path of the API was meant, for telemetry alone.
+fn route_of<B>(request: &Request<B>, target: &Result<Target, Problem>) -> Route {
+    match target {
+        Err(Problem::Target(InvalidTarget::Path) | Problem::Framing(_)) => Route::Unknown,
+        _ if request.uri().path().starts_with("/bigin/v2/") => Route::Default,
+        _ => Route::Account,
     }
 }
 
@@ -90,17 +65,38 @@ async fn delete(
 }
 
 impl Front {
-    fn target_of(&self, request: &Request) -> Result<Target, Problem> {
+    /// Answers a request: deletes the photo that it names, or says why not.
+    pub fn answer<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        peer: &Peer,
+    ) -> impl Future<Output = Response> + Send + use<B> {
+        let target = self.target_of(request);
+        let arrival = Arrival::of(request, peer, route_of(request, &target));
+        match target {
+            Ok(target) => {
+                let progress = Arc::new(Progress::default());
+                let work = delete(Arc::clone(self), arrival, target, Arc::clone(&progress));
+                Either::Left(Handover::new(work, progress, self.orphans.clone()))
+            }
+            Err(problem) => {
+                let response = self.reply(&arrival, Reply::of_problem(problem, &arrival), None);
+                Either::Right(std::future::ready(response))
+            }
+        }
+    }
+
+    fn target_of<B>(&self, request: &Request<B>) -> Result<Target, Problem> {
         framing::check(request)?;
-        let target = Target::parse(request.uri().path(), &self.accounts)?;
+        let target = Target::parse(request.uri().path(), &self.accounts);
+        if target != Err(InvalidTarget::Path) && request.method() != Method::DELETE {
+            return Err(Problem::Method);
+        }
+        let target = target?;
         match request.uri().query() {
             None => Ok(target),
             Some(_) => Err(FramingError::Query.into()),
         }
-    }
-
-    fn refuse(&self, arrival: &Arrival, problem: Problem) -> Response {
-        self.reply(arrival, Reply::of_problem(problem, arrival), None)
     }
 
     /// Completes a response, and reports the request.
@@ -125,7 +121,7 @@ impl Front {
         self.observer.finished(&RequestRecord {
             begun: arrival.begun,
             request_id: arrival.request_id(),
-            peer: arrival.peer.as_deref(),
+            peer: &arrival.peer,
             parent: arrival.parent.clone(),
             is_delete: arrival.is_delete,
             route: arrival.route,
@@ -157,10 +153,11 @@ impl Reply {
     fn of_answer(answer: &Answer) -> Self {
         let mut response = Response::new(answer.body.clone().into());
         *response.status_mut() = answer.status;
-        response.headers_mut().extend(answer.headers_passed_on());
-        response
-            .headers_mut()
-            .insert(PROXY_STATUS, received(answer.status));
+        let headers = response.headers_mut();
+        for (name, value) in answer.headers_passed_on() {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(PROXY_STATUS, received(answer.status));
         let (code, outcome) = (answer.envelope.code, answer.outcome());
         Self {
             response,

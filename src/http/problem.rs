@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use axum::response::Response;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
+use super::Response;
 use super::framing::FramingError;
 use crate::outcome::Outcome;
 use crate::proxy::Failure;
@@ -129,6 +129,9 @@ impl Problem {
             HeaderValue::from_static("application/json;charset=UTF-8"),
         );
         headers.insert(PROXY_STATUS, row.proxy_status());
+        if row.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("DELETE"));
+        }
         if let Some(wait) = row.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }

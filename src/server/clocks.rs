@@ -72,7 +72,10 @@ impl Clocks {
             }
             if self.now() != state {
                 state = self.now();
-                since = Instant::now();
+                // A request that is being served has a deadline of its own.
+                if state & 3 != BUSY {
+                    since = Instant::now();
+                }
                 if state & 3 == HEAD {
                     clock.as_mut().reset(since + limits.head_timeout);
                 }
@@ -97,7 +100,7 @@ impl Clocks {
         let (due, over) = match self.now() & 3 {
             HEAD => (since + limits.head_timeout, Err(InboundError::HeadTimeout)),
             IDLE => (since + limits.idle_timeout, Ok(())),
-            // A request has a deadline of its own.
+            // See above.
             _ => (Instant::now() + limits.idle_timeout, Ok(())),
         };
         if due <= Instant::now() {

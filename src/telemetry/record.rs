@@ -1,6 +1,7 @@
 //! The facts that are reported of a request, as plain values.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceId};
 use opentelemetry_http::HeaderExtractor;
@@ -35,6 +36,15 @@ impl Route {
             Self::Unknown => None,
         }
     }
+
+    /// The name of a span for it: method and template, as the semantic conventions have it.
+    pub(super) const fn span_name(self) -> &'static str {
+        match self {
+            Self::Default => "DELETE /bigin/v2/{module_api_name}/{record_id}/photo",
+            Self::Account => "DELETE /{account}/bigin/v2/{module_api_name}/{record_id}/photo",
+            Self::Unknown => "HTTP",
+        }
+    }
 }
 
 /// One call to Zoho's API.
@@ -55,7 +65,7 @@ pub struct RequestRecord<'a> {
     /// The id that the caller knows it by.
     pub request_id: &'a str,
     /// Who sent it.
-    pub peer: Option<&'a str>,
+    pub peer: &'a str,
     /// The caller's span.
     pub parent: Option<Parent>,
     /// Whether its method was DELETE.
@@ -80,6 +90,9 @@ pub struct RequestRecord<'a> {
     pub panicked: bool,
 }
 
+/// <https://www.w3.org/TR/trace-context/#traceparent-header>.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The caller's span, from its `traceparent` header.
 #[derive(Clone)]
 pub struct Parent(SpanContext);
@@ -88,14 +101,15 @@ impl Parent {
     /// Reads the W3C trace context, if there is a valid one.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        headers.get("traceparent")?;
+        headers.keys().find(|name| *name == TRACEPARENT)?;
         let context = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
         let parent = context.span().span_context().clone();
         parent.is_valid().then_some(Self(parent))
     }
 
-    pub(super) fn context(&self) -> &SpanContext {
-        &self.0
+    /// A context in which spans are its children.
+    pub(super) fn context(&self) -> Context {
+        Context::new().with_remote_span_context(self.0.clone())
     }
 
     pub(super) fn trace_id(&self) -> TraceId {

@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::TraceId;
 use tokio::time::Instant;
+use tracing::Level;
 
 use super::Telemetry;
+use super::log::Log;
 use super::record::{Parent, RequestRecord};
 use super::series::{AccountSeries, ServerSeries};
 use crate::zoho::Origin;
 
+/// What the canonical lines are filtered by.
+const TARGET: &str = "bigin_photo_proxy::request";
+
 /// Observes the requests of one process.
 pub struct Observer {
     telemetry: Arc<Telemetry>,
+    log: Log,
     server: ServerSeries,
     accounts: Vec<AccountSeries>,
 }
@@ -20,6 +27,7 @@ impl Observer {
     /// An observer for these accounts, in the order of their ids.
     pub fn new<'a>(
         telemetry: Arc<Telemetry>,
+        log: Log,
         accounts: impl Iterator<Item = (&'a str, &'a Origin)>,
     ) -> Self {
         let accounts = accounts
@@ -27,6 +35,7 @@ impl Observer {
             .collect();
         Self {
             telemetry,
+            log,
             server: ServerSeries::new(),
             accounts,
         }
@@ -36,10 +45,10 @@ impl Observer {
     pub fn finished(&self, record: &RequestRecord<'_>) {
         let ended = Instant::now();
         self.count(record, ended);
-        let trace_id = match &self.telemetry.tracer {
-            Some(tracer) => Some(tracer.request_finished(record, self.account_of(record), ended)),
-            None => record.parent.as_ref().map(Parent::trace_id),
-        };
+        let tracer = self.telemetry.tracer.as_ref();
+        let trace_id = tracer
+            .and_then(|it| it.request_finished(record, self.account_of(record), ended))
+            .or_else(|| record.parent.as_ref().map(Parent::trace_id));
         self.log(record, trace_id, ended);
     }
 
@@ -73,43 +82,39 @@ impl Observer {
     }
 
     /// The canonical line: one a request, with everything that explains it.
-    fn log(
-        &self,
-        record: &RequestRecord<'_>,
-        trace_id: Option<opentelemetry::trace::TraceId>,
-        ended: Instant,
-    ) {
-        let upstream: std::time::Duration = record
-            .calls
-            .iter()
-            .map(|call| call.ended - call.begun)
-            .sum();
-        tracing::info!(
-            target: "bigin_photo_proxy::request",
-            request_id = record.request_id,
-            trace_id = trace_id.map(tracing::field::display),
-            peer = record.peer,
-            account = self.account_of(record),
-            module = record.target.map(|target| target.module.as_str()),
-            status = record.status.as_u16(),
-            code = record.code.as_str(),
-            outcome = record.outcome.as_str(),
-            act = record.act,
-            calls = record.calls.len(),
-            error = record.calls.last().and_then(|call| call.result.err()),
-            duration_ms = milliseconds(ended - record.begun),
-            zoho_ms = milliseconds(upstream),
-            "request"
-        );
+    fn log(&self, record: &RequestRecord<'_>, trace_id: Option<TraceId>, ended: Instant) {
+        if !tracing::enabled!(target: TARGET, Level::INFO) {
+            return;
+        }
+        self.log.line(Level::INFO, TARGET, |line| {
+            line.message("request");
+            line.plain("request_id", record.request_id);
+            if let Some(trace_id) = trace_id {
+                line.formatted("trace_id", format_args!("{trace_id}"));
+            }
+            line.plain("peer", record.peer);
+            if let Some(account) = self.account_of(record) {
+                line.plain("account", account);
+            }
+            if let Some(target) = record.target {
+                line.plain("module", target.module.as_str());
+            }
+            line.number("status", record.status.as_u16().into());
+            line.plain("code", record.code.as_str());
+            line.plain("outcome", record.outcome.as_str());
+            line.plain("act", record.act);
+            line.number("calls", record.calls.len() as u64);
+            if let Some(error) = record.calls.last().and_then(|call| call.result.err()) {
+                line.plain("error", error);
+            }
+            line.milliseconds("duration_ms", ended - record.begun);
+            let at_zoho = record.calls.iter().map(|call| call.ended - call.begun);
+            line.milliseconds("zoho_ms", at_zoho.sum());
+        });
     }
 
     fn account_of(&self, record: &RequestRecord<'_>) -> Option<&str> {
         let series = self.accounts.get(record.target?.account.index())?;
         Some(series.account())
     }
-}
-
-/// With three digits behind the point: more would be noise.
-fn milliseconds(duration: std::time::Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -15,26 +15,36 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    Config, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample,
+};
 use tokio::time::Instant;
 
 use super::FLUSH_TIMEOUT;
-use super::record::{CallRecord, RequestRecord};
+use super::record::{CallRecord, Parent, RequestRecord};
 
 /// Makes spans and exports them in the background.
 pub struct Tracer {
+    /// Asked before anything is made: the SDK would make the whole span first.
+    sampler: Box<dyn ShouldSample>,
     provider: SdkTracerProvider,
-    tracer: SdkTracer,
+    spans: SdkTracer,
 }
 
 impl Tracer {
     pub(super) fn new(resource: Resource, exporter: SpanExporter) -> Self {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
+            .with_sampler(Sampler::AlwaysOn)
             .with_batch_exporter(exporter)
             .build();
-        let tracer = provider.tracer("bigin-photo-proxy");
-        Self { provider, tracer }
+        let spans = provider.tracer("bigin-photo-proxy");
+        Self {
+            // The SDK's reading of OTEL_TRACES_SAMPLER.
+            sampler: Config::default().sampler,
+            provider,
+            spans,
+        }
     }
 
     pub(super) fn flush(&self) {
@@ -43,31 +53,20 @@ impl Tracer {
         }
     }
 
-    /// A server span, and a client span for each call. Returns the trace's id.
+    /// A server span, and a client span for each call, if the request is sampled. Returns the trace's id.
     pub(super) fn request_finished(
         &self,
         record: &RequestRecord<'_>,
         account: Option<&str>,
         ended: Instant,
-    ) -> TraceId {
-        let parent = record
-            .parent
-            .as_ref()
-            .map(|parent| Context::new().with_remote_span_context(parent.context().clone()));
-        let name = record
-            .route
-            .template()
-            .map_or("HTTP".into(), |route| format!("DELETE {route}"));
-        let mut span = self.start(
-            name,
-            SpanKind::Server,
-            record.begun,
-            &parent.unwrap_or_default(),
-        );
-        let trace_id = span.span_context().trace_id();
-        if !span.is_recording() {
-            return trace_id;
+    ) -> Option<TraceId> {
+        let name = record.route.span_name();
+        let parent = record.parent.as_ref().map(Parent::context);
+        if !self.samples(parent.as_ref(), name, &SpanKind::Server) {
+            return None;
         }
+        let parent = parent.unwrap_or_default();
+        let mut span = self.start(name, SpanKind::Server, record.begun, &parent);
         span.set_attributes(server_attributes(record, account));
         if record.status.is_server_error() {
             span.set_status(Status::error(record.code.as_str()));
@@ -77,17 +76,16 @@ impl Tracer {
             self.call_finished(call, &context);
         }
         span.end_with_timestamp(date(ended));
-        trace_id
+        Some(context.span().span_context().trace_id())
     }
 
     /// A token request belongs to no request of a caller's.
     pub(super) fn token_requested(&self, account: &str, begun: Instant, result: &'static str) {
-        let mut span = self.start(
-            "POST /oauth/v2/token".to_owned(),
-            SpanKind::Client,
-            begun,
-            &Context::new(),
-        );
+        let name = "POST /oauth/v2/token";
+        if !self.samples(None, name, &SpanKind::Client) {
+            return;
+        }
+        let mut span = self.start(name, SpanKind::Client, begun, &Context::new());
         span.set_attribute(KeyValue::new("http.request.method", "POST"));
         span.set_attribute(KeyValue::new("bigin.account", account.to_owned()));
         span.set_attribute(KeyValue::new("bigin.token.result", result));
@@ -98,7 +96,7 @@ impl Tracer {
     }
 
     fn call_finished(&self, call: &CallRecord, parent: &Context) {
-        let mut span = self.start("DELETE".to_owned(), SpanKind::Client, call.begun, parent);
+        let mut span = self.start("DELETE", SpanKind::Client, call.begun, parent);
         span.set_attribute(KeyValue::new("http.request.method", "DELETE"));
         match call.result {
             Ok(status) => span.set_attribute(KeyValue::new(
@@ -113,9 +111,21 @@ impl Tracer {
         span.end_with_timestamp(date(call.ended));
     }
 
+    /// Whether a span should be made. A trace that begins here is sampled by chance.
+    fn samples(&self, parent: Option<&Context>, name: &str, kind: &SpanKind) -> bool {
+        let trace_id = parent.map_or_else(
+            || TraceId::from(fastrand::u128(..)),
+            |parent| parent.span().span_context().trace_id(),
+        );
+        let sampling = self
+            .sampler
+            .should_sample(parent, trace_id, name, kind, &[], &[]);
+        sampling.decision == SamplingDecision::RecordAndSample
+    }
+
     fn start(
         &self,
-        name: String,
+        name: &'static str,
         kind: SpanKind,
         begun: Instant,
         parent: &Context,
@@ -123,7 +133,7 @@ impl Tracer {
         let builder = SpanBuilder::from_name(name)
             .with_kind(kind)
             .with_start_time(date(begun));
-        self.tracer.build_with_context(builder, parent)
+        self.spans.build_with_context(builder, parent)
     }
 }
 
@@ -159,8 +169,8 @@ fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<K
 }
 
 /// A peer without its port, and an IPv6 address without brackets.
-fn client_address(peer: Option<&str>) -> Option<KeyValue> {
-    let (address, _port) = peer?.rsplit_once(':')?;
+fn client_address(peer: &str) -> Option<KeyValue> {
+    let (address, _port) = peer.rsplit_once(':')?;
     Some(KeyValue::new(
         "client.address",
         address.trim_matches(['[', ']']).to_owned(),

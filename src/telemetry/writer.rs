@@ -16,7 +16,7 @@ const LINGER: Duration = Duration::from_millis(10);
 
 /// The near end: cheap to clone, never blocks on the far end.
 #[derive(Clone, Default)]
-pub struct Writer(Arc<Shared>);
+pub(super) struct Writer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -33,7 +33,7 @@ struct Lines {
 
 impl Writer {
     /// Starts the thread that writes to `sink`.
-    pub fn start(mut sink: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(mut sink: impl Write + Send + 'static) -> io::Result<Self> {
         let writer = Self::default();
         let shared = Arc::clone(&writer.0);
         thread::Builder::new()
@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Hands over whole lines.
-    pub fn push(&self, lines: &[u8]) {
+    pub(super) fn push(&self, lines: &[u8]) {
         let mut state = self.0.lines();
         if state.waiting.len() + lines.len() > CAPACITY {
             state.dropped += 1;
@@ -67,12 +67,12 @@ impl Writer {
 
     /// How many lines were dropped so far.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub(super) fn dropped(&self) -> u64 {
         self.0.lines().dropped
     }
 
     /// Waits until everything is written, but not longer than `timeout`.
-    pub fn flush(&self, timeout: Duration) {
+    pub(super) fn flush(&self, timeout: Duration) {
         let busy = |lines: &mut Lines| lines.writing || !lines.waiting.is_empty();
         let waited = self
             .0
@@ -104,40 +104,6 @@ impl Shared {
     fn written(&self) {
         self.lines().writing = false;
         self.changed.notify_all();
-    }
-}
-
-/// For formatters that write piece by piece: the pieces become one line when the last one is there.
-pub struct Line {
-    writer: Writer,
-    text: Vec<u8>,
-}
-
-impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.writer.push(&self.text);
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for Writer {
-    type Writer = Line;
-
-    fn make_writer(&self) -> Line {
-        Line {
-            writer: self.clone(),
-            text: Vec::new(),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ type Tokens = Cache<usize, Arc<AccessToken>>;
 pub struct Slot {
     number: usize,
     tokens: Tokens,
+    /// What the cache holds for this slot. The cache notes each look at it, which costs as much as a request's timers.
+    at_hand: ArcSwapOption<AccessToken>,
     state: watch::Sender<State>,
     wake: Notify,
 }
@@ -94,6 +97,7 @@ impl Slot {
         Self {
             number,
             tokens,
+            at_hand: ArcSwapOption::empty(),
             state: watch::Sender::new(state),
             wake: Notify::new(),
         }
@@ -108,9 +112,7 @@ impl Slot {
     /// The current token, unless it has expired.
     #[must_use]
     pub fn current(&self) -> Option<Arc<AccessToken>> {
-        self.tokens
-            .get(&self.number)
-            .filter(|token| token.is_usable())
+        self.at_hand.load_full().filter(|token| token.is_usable())
     }
 
     /// How the latest token request ended.
@@ -163,6 +165,7 @@ impl Slot {
                 return false;
             }
             self.tokens.invalidate(&self.number);
+            self.at_hand.store(None);
             state.request_if_allowed()
         });
         self.wake.notify_one();
@@ -171,7 +174,8 @@ impl Slot {
 
     /// Puts a new token in the place of the old one.
     pub(super) fn put(&self, token: Arc<AccessToken>) {
-        self.tokens.insert(self.number, token);
+        self.tokens.insert(self.number, Arc::clone(&token));
+        self.at_hand.store(Some(token));
     }
 
     /// The token in the slot, expired or not.

@@ -58,11 +58,8 @@ pub enum InvalidAnswer {
 impl Answer {
     /// Reads a head and its whole body.
     pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, InvalidAnswer> {
-        if head
-            .headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|coding| coding != "identity")
-        {
+        let mut headers = head.headers.iter();
+        if headers.any(|(name, coding)| name == CONTENT_ENCODING && coding != "identity") {
             return Err(InvalidAnswer::Encoded);
         }
         let status = head.status;
@@ -119,9 +116,9 @@ impl Answer {
     }
 
     /// The headers of Zoho's that go on to the caller, and no others.
-    pub fn headers_passed_on(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
-        PASSED_ON
-            .into_iter()
-            .filter_map(|name| self.headers.get(&name).cloned().map(|value| (name, value)))
+    pub fn headers_passed_on(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers
+            .iter()
+            .filter(|(name, _)| PASSED_ON.contains(name))
     }
 }

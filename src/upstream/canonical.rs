@@ -4,7 +4,7 @@
 //! it is handed on it is checked once more, by other means than those that built it.
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version};
@@ -18,15 +18,26 @@ use crate::zoho::Origin;
 /// What the program calls itself to Zoho.
 const NAME: &str = concat!("bigin-photo-proxy/", env!("CARGO_PKG_VERSION"));
 
+/// The headers of the request, all of them, in their order.
+const HEADERS: [HeaderName; 5] = [HOST, AUTHORIZATION, ACCEPT, ACCEPT_ENCODING, USER_AGENT];
+
 /// Builds requests for one API.
 pub(super) struct Canonical {
-    host: HeaderValue,
+    /// All headers, the authorization without its value.
+    headers: HeaderMap,
 }
 
 impl Canonical {
     pub(super) fn new(api: &Origin) -> Self {
+        let values = [
+            api.host_header(),
+            HeaderValue::from_static(""),
+            HeaderValue::from_static("application/json"),
+            HeaderValue::from_static("identity"),
+            HeaderValue::from_static(NAME),
+        ];
         Self {
-            host: api.host_header(),
+            headers: HEADERS.into_iter().zip(values).collect(),
         }
     }
 
@@ -36,12 +47,8 @@ impl Canonical {
         target: &Target,
         token: &AccessToken,
     ) -> Option<Request<Empty<Bytes>>> {
-        let mut headers = HeaderMap::with_capacity(5);
-        headers.insert(HOST, self.host.clone());
+        let mut headers = self.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(NAME));
 
         let mut request = Request::new(Empty::new());
         *request.method_mut() = Method::DELETE;
@@ -58,9 +65,7 @@ fn is_canonical<B>(request: &Request<B>) -> bool {
         && uri.authority().is_none()
         && uri.path_and_query().is_some_and(deletes_a_photo);
     let headers = request.headers();
-    let ours = [HOST, AUTHORIZATION, ACCEPT, ACCEPT_ENCODING, USER_AGENT];
-    let only_ours =
-        headers.len() == ours.len() && ours.iter().all(|name| headers.contains_key(name));
+    let only_ours = headers.len() == HEADERS.len() && headers.keys().eq(&HEADERS);
     head && target
         && only_ours
         && headers

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::Request;
 use http::response::Parts;
@@ -35,14 +35,14 @@ type Driver = http1::Connection<TokioIo<Stream>, Empty<Bytes>>;
 /// A connection that takes one request at a time.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    driver: Box<Driver>,
-    ended: bool,
+    /// Gone when the connection has ended: what still waits in it is handed back when it is dropped.
+    driver: Option<Box<Driver>>,
 }
 
 /// Why there is no answer.
 pub(super) enum Unanswered {
-    /// The connection was dead, and not a byte of the request was written: here it is again.
-    Unsent(Box<Request<Empty<Bytes>>>),
+    /// The connection was dead, and not a byte of the request was written.
+    Unsent,
     /// The connection ended before an answer.
     Lost,
     /// There was an answer, but none to believe.
@@ -52,71 +52,75 @@ pub(super) enum Unanswered {
 impl Connection {
     pub(super) async fn handshake(stream: Stream) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder
-            .max_buf_size(MAX_HEAD)
-            .max_headers(128)
-            .writev(false);
+        // The number of headers stays at hyper's own limit of 100: any other one costs an allocation for each answer.
+        builder.max_buf_size(MAX_HEAD).writev(false);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         Ok(Self {
             sender,
-            driver: Box::new(driver),
-            ended: false,
+            driver: Some(Box::new(driver)),
         })
     }
 
     /// Whether another request can be sent, as far as is known without waiting.
     pub(super) fn is_open(&mut self, context: &mut Context<'_>) -> bool {
         self.poll_driver(context);
-        !self.ended && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready()
     }
 
-    /// Sends a request and reads its whole answer.
-    pub(super) async fn exchange(
+    /// Sends a request and reads its whole answer. The request is handed on here and now: a future would carry it along.
+    pub(super) fn exchange(
         &mut self,
         request: Request<Empty<Bytes>>,
         progress: &Progress,
-    ) -> Result<(Parts, Bytes), Unanswered> {
-        if !poll_fn(|context| Poll::Ready(self.is_open(context))).await {
-            return Err(Unanswered::Unsent(Box::new(request)));
-        }
+    ) -> impl Future<Output = Result<(Parts, Bytes), Unanswered>> {
         progress.sending();
         let sent = self.sender.try_send_request(request);
-        let response = self
-            .drive(sent)
-            .await
-            .map_err(|mut error| match error.take_message() {
-                Some(unsent) => {
-                    progress.not_carried_out();
-                    Unanswered::Unsent(Box::new(unsent))
-                }
-                None => unanswered(&error.into_error()),
-            })?;
-        let (head, body) = response.into_parts();
-        let body = self.drive(whole(body)).await.map_err(Unanswered::Invalid)?;
-        Ok((head, body))
+        async move {
+            let (head, body) = self
+                .drive(sent)
+                .await
+                .map_err(|mut error| {
+                    if error.take_message().is_some() {
+                        progress.not_carried_out();
+                        Unanswered::Unsent
+                    } else {
+                        unanswered(&error.into_error())
+                    }
+                })?
+                .into_parts();
+            let body = self.drive(whole(body)).await.map_err(Unanswered::Invalid)?;
+            Ok((head, body))
+        }
     }
 
-    /// Waits for something that this connection brings, while moving its bytes.
+    /// Waits for something that this connection brings, while moving its bytes. What is there already needs no moving.
+    ///
+    /// Nothing but the driver feeds what is awaited, and that is looked at after each of the driver's moves, so it needs
+    /// no waker. The driver's own is left out at first when bytes have come: usually they are all, and taking them would
+    /// ring for one more turn of everything.
     async fn drive<F: Future>(&mut self, awaited: F) -> F::Output {
         let mut awaited = pin!(awaited);
+        let mut bytes_have_come = false;
         poll_fn(|context| {
-            self.poll_driver(context);
-            if let Poll::Ready(output) = awaited.as_mut().poll(context) {
+            let mut unwoken = Context::from_waker(Waker::noop());
+            if bytes_have_come {
+                self.poll_driver(&mut unwoken);
+            }
+            if let Poll::Ready(output) = awaited.as_mut().poll(&mut unwoken) {
                 return Poll::Ready(output);
             }
-            // An ended connection wakes nobody any more, but it has told `awaited` why: ask once more.
-            if self.ended {
-                awaited.as_mut().poll(context)
-            } else {
-                Poll::Pending
-            }
+            bytes_have_come = true;
+            self.poll_driver(context);
+            awaited.as_mut().poll(&mut unwoken)
         })
         .await
     }
 
     fn poll_driver(&mut self, context: &mut Context<'_>) {
-        if !self.ended {
-            self.ended = Pin::new(&mut *self.driver).poll(context).is_ready();
+        if let Some(driver) = &mut self.driver
+            && Pin::new(&mut **driver).poll(context).is_ready()
+        {
+            self.driver = None;
         }
     }
 }
@@ -127,7 +131,9 @@ async fn whole(mut body: Incoming) -> Result<Bytes, InvalidAnswer> {
         return Err(InvalidAnswer::BodyTooLarge);
     }
     let (mut first, mut others) = (Bytes::new(), Vec::new());
-    while let Some(frame) = body.frame().await {
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let Ok(data) = frame.or(Err(InvalidAnswer::Incomplete))?.into_data() else {
             continue;
         };

@@ -53,11 +53,13 @@ impl Gate {
         }
     }
 
+    /// The right to make a call, if it can be had at once.
+    pub fn try_enter(&self) -> Option<Call<'_>> {
+        self.calls.try_acquire().ok()
+    }
+
     /// Waits for the right to make a call: at most the configured time, and not beyond the deadline.
     pub async fn enter(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
-        if let Ok(call) = self.calls.try_acquire() {
-            return Ok(call);
-        }
         let _waiting = self.wait()?;
         let longest = Instant::now() + self.timeout;
         let (until, too_late) = if deadline < longest {

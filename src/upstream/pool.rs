@@ -1,68 +1,58 @@
 //! The idle connections to one API, of one data-path thread.
 //!
 //! The latest used one goes out first, so that the others grow old and leave. Nobody polls an idle connection: what
-//! happened to it meanwhile is seen when it is taken, or when [`Pool::sweep`] comes by.
+//! happened to it meanwhile is seen when it is used, or when [`Pool::sweep`] comes by. Age is counted in sweeps, so that
+//! no request has to look at a clock for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::connection::Connection;
 
+/// How many sweeps a connection survives.
+const SWEEPS: u32 = 4;
+
 /// Idle connections. The lock is its thread's own: it is never contended.
-pub struct Pool {
-    idle: Mutex<Vec<Idle>>,
-    timeout: Duration,
-}
+#[derive(Default)]
+pub struct Pool(Mutex<Vec<Idle>>);
 
 struct Idle {
     connection: Connection,
-    since: Instant,
+    sweeps: u32,
 }
 
 impl Pool {
-    /// An empty pool whose connections leave after `timeout`.
+    /// How often to sweep, so that no connection is idle for longer than `timeout`.
     #[must_use]
-    pub fn new(timeout: Duration) -> Self {
-        Self {
-            idle: Mutex::default(),
-            timeout,
-        }
+    pub fn sweep_interval(timeout: Duration) -> Duration {
+        // One survives four sweeps and goes with the fifth: at most five intervals after it came.
+        timeout / (SWEEPS + 1)
     }
 
-    /// The latest used connection, unless it is too old.
+    /// The latest used connection.
     pub(super) fn take(&self) -> Option<Connection> {
-        let idle = self.idle().pop()?;
-        if idle.since.elapsed() < self.timeout {
-            return Some(idle.connection);
-        }
-        // The others are older still.
-        self.idle().clear();
-        None
+        Some(self.idle().pop()?.connection)
     }
 
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, mut connection: Connection) {
         if connection.is_open(&mut Context::from_waker(Waker::noop())) {
-            self.idle().push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            let sweeps = 0;
+            self.idle().push(Idle { connection, sweeps });
         }
     }
 
-    /// Lets go of connections that are too old or have ended. To be called from time to time.
+    /// Lets go of connections that are too old or have ended. To be called once in each interval.
     pub fn sweep(&self) {
         let mut context = Context::from_waker(Waker::noop());
-        let timeout = self.timeout;
         self.idle().retain_mut(|idle| {
-            idle.since.elapsed() < timeout && idle.connection.is_open(&mut context)
+            idle.sweeps += 1;
+            idle.sweeps <= SWEEPS && idle.connection.is_open(&mut context)
         });
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

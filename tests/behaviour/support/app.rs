@@ -5,9 +5,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bigin_photo_proxy::app::{App, Ending};
-use bigin_photo_proxy::config::{self, Environment};
+use bigin_photo_proxy::config::{self, Environment, LogFormat};
 use bigin_photo_proxy::shutdown::Shutdown;
-use bigin_photo_proxy::telemetry::log::Writer;
+use bigin_photo_proxy::telemetry::log::Log;
 use reqwest::StatusCode;
 use serde_json::Value;
 use zoho_sandbox::Sandbox;
@@ -86,7 +86,7 @@ impl TestApp {
         let shutdown = Shutdown::default();
         let asked = shutdown.clone();
         let thread = std::thread::spawn(move || {
-            let log = Writer::start(std::io::sink()).unwrap();
+            let log = Log::to(std::io::sink(), LogFormat::Json).unwrap();
             app.run(&asked, &log, std::future::pending()).unwrap()
         });
         Self {
