@@ -6,7 +6,6 @@
 mod arrival;
 mod deletion;
 mod framing;
-mod handover;
 mod problem;
 
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use tokio_util::task::TaskTracker;
 
 use crate::account::Accounts;
 use crate::proxy::Proxy;
@@ -36,6 +34,4 @@ pub struct Front {
     pub request_deadline: Duration,
     /// Whether responses should ask their callers to connect elsewhere.
     pub shutdown: Shutdown,
-    /// Deletions that go on although their callers are gone.
-    pub orphans: TaskTracker,
 }

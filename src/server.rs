@@ -22,7 +22,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::unconstrained;
 use tokio_util::task::TaskTracker;
 
@@ -164,12 +164,11 @@ where
     ) {
         match accepted {
             Ok((stream, peer)) => {
-                let place = Arc::clone(&self.limits.connections).acquire_owned().await;
-                let serving = self.serve(stream, Peer(peer.to_string().into()));
-                connections.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+                let place = Arc::clone(&self.limits.connections)
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore is never closed");
+                connections.spawn(self.serve(stream, Peer(peer.to_string().into()), place));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -197,6 +196,7 @@ where
         &self,
         stream: TcpStream,
         peer: Peer,
+        place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + use<A, F, B> {
         let clocks = Arc::new(Clocks::default());
         let (answer, busy) = (self.answer.clone(), Arc::clone(&clocks));
@@ -214,7 +214,8 @@ where
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .header_read_timeout(None);
-        // A caller that has said all it wants to say may close its side and still gets its answer.
+        // A caller that has said all it wants to say may close its side and still gets its answer. Nor does hyper look
+        // whether a caller has gone while its request is served, so what is sent to Zoho is always finished.
         builder.half_close(true);
         // One small buffer and a plain write: gathering two is dearer for the kernel than copying some bytes.
         builder.writev(false);
@@ -241,6 +242,7 @@ where
             if let Err(error) = served {
                 telemetry.metrics.inbound_error(error);
             }
+            drop(place);
         }
     }
 }

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio_util::task::TaskTracker;
 
 use super::runtime;
 use crate::account::Accounts;
@@ -58,14 +57,13 @@ impl DataPath {
 
     /// Serves until everything that was accepted is answered, or cut.
     async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
-        let (pools, orphans) = (self.pools(), TaskTracker::new());
+        let pools = self.pools();
         let front = Arc::new(Front {
             proxy: Proxy::new(self.routes(&pools)),
             accounts: Arc::clone(&self.accounts),
             observer: Arc::clone(&self.observer),
             request_deadline: self.request_deadline,
             shutdown: self.shutdown.clone(),
-            orphans: orphans.clone(),
         });
         let server = Server {
             listener: tokio::net::TcpListener::from_std(listener)?,
@@ -78,12 +76,6 @@ impl DataPath {
             () = server.run() => {}
             // Never ends.
             () = sweep(&pools, self.upstream.pool_idle_timeout) => {}
-        }
-        orphans.close();
-        tokio::select! {
-            () = orphans.wait() => {}
-            // Their time is over as well.
-            () = self.shutdown.cut() => {}
         }
         Ok(())
     }

@@ -10,7 +10,6 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 
 use super::arrival::{Arrival, X_REQUEST_ID};
 use super::framing::{self, FramingError};
-use super::handover::Handover;
 use super::problem::{Act, PROXY_STATUS, Problem};
 use super::{Front, Response};
 use crate::outcome::Outcome;
@@ -33,12 +32,8 @@ fn route_of<B>(request: &Request<B>, target: &Result<Target, Problem>) -> Route 
     }
 }
 
-async fn delete(
-    front: Arc<Front>,
-    arrival: Arrival,
-    target: Target,
-    progress: Arc<Progress>,
-) -> Response {
+async fn delete(front: Arc<Front>, arrival: Arrival, target: Target) -> Response {
+    let progress = Progress::default();
     let deadline = arrival.begun + front.request_deadline;
     let deletion = front.proxy.delete_photo(&target, deadline, &progress);
     let verdict = AssertUnwindSafe(deletion).catch_unwind().await;
@@ -74,11 +69,7 @@ impl Front {
         let target = self.target_of(request);
         let arrival = Arrival::of(request, peer, route_of(request, &target));
         match target {
-            Ok(target) => {
-                let progress = Arc::new(Progress::default());
-                let work = delete(Arc::clone(self), arrival, target, Arc::clone(&progress));
-                Either::Left(Handover::new(work, progress, self.orphans.clone()))
-            }
+            Ok(target) => Either::Left(delete(Arc::clone(self), arrival, target)),
             Err(problem) => {
                 let response = self.reply(&arrival, Reply::of_problem(problem, &arrival), None);
                 Either::Right(std::future::ready(response))
