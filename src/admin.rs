@@ -100,7 +100,11 @@ impl Readiness {
         let standings: Vec<_> = self
             .slots
             .iter()
-            .map(|(name, slot)| (name, slot.standing()))
+            // Nobody may have asked in time to see that the first token was there.
+            .map(|(name, slot)| {
+                let good = slot.was_good().then_some(Standing::Good);
+                (name, good.unwrap_or_else(|| slot.standing()))
+            })
             .collect();
         let troubled: Vec<_> = standings
             .iter()

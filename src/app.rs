@@ -243,14 +243,14 @@ fn watch(
         .zip(kept)
         .zip(shared)
         .map(|((account, kept), shared)| {
-            let (slot, budget) = (Arc::clone(&kept.slot), Arc::clone(&kept.budget_remaining));
+            let (slot, budget) = (Arc::clone(&kept.slot), kept.budget.clone());
             let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
             AccountGauges {
                 account: account.name.clone(),
                 token_expiry: Box::new(move || {
                     slot.current().map_or(0.0, |token| token.expiry_timestamp())
                 }),
-                token_budget: Box::new(move || budget() as u64),
+                token_budget: Box::new(move || budget.remaining() as u64),
                 in_flight: Box::new(move || in_flight.gate.in_flight() as u64),
                 waiting: Box::new(move || waiting.gate.waiting() as u64),
             }

@@ -25,9 +25,13 @@ impl AccountConfig {
     /// Whether another account's access tokens are this one's too: the same refresh token at the same hosts.
     #[must_use]
     pub fn shares_token_with(&self, other: &Self) -> bool {
-        let hosts = self.accounts == other.accounts && self.api == other.api;
-        hosts
-            && self.client_id == other.client_id
+        self.shares_budget_with(other) && self.api == other.api && self.client_id == other.client_id
+    }
+
+    /// Whether Zoho counts another account's token requests together with this one's: the same refresh token.
+    #[must_use]
+    pub fn shares_budget_with(&self, other: &Self) -> bool {
+        self.accounts == other.accounts
             && self.refresh_token.expose() == other.refresh_token.expose()
     }
 }

@@ -169,9 +169,10 @@ impl Row {
     fn of_failure(failure: Failure) -> Self {
         match failure {
             Failure::Token(unavailable) => Self::of_unavailable(unavailable),
-            Failure::TokenRejected(retry_after) => Self {
+            Failure::TokenRejected(next_token) => Self {
                 act: Act::Operator,
-                retry_after,
+                // Its keeper has not noticed yet: in a moment the time is known.
+                retry_after: next_token.or(Some(Duration::from_secs(1))),
                 ..Self::of_upstream(
                     StatusCode::BAD_GATEWAY,
                     Code::TokenRejected,

@@ -5,9 +5,34 @@
 //! here they do.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::config::TokenConfig;
+
+/// The budget of one refresh token, for all who spend from it.
+#[derive(Clone)]
+pub struct SharedBudget(Arc<Mutex<Budget>>);
+
+impl SharedBudget {
+    pub(super) fn new(config: &TokenConfig) -> Self {
+        let budget = Budget::new(config.budget, config.budget_window);
+        Self(Arc::new(Mutex::new(budget)))
+    }
+
+    /// How many token requests are left in the current window.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.lock().remaining(Instant::now())
+    }
+
+    /// A budget is right after every statement, so a panic elsewhere has not spoilt it.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Budget> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The moments of the requests in the current window.
 pub(super) struct Budget {

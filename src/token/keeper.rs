@@ -4,14 +4,15 @@
 //! waits and the slot are the keeper's own and survive it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::access::{AccessToken, Trial};
-use super::budget::Budget;
+use super::budget::{Budget, SharedBudget};
 use super::grant::{Failure, Grant, Granted};
 use super::schedule::Schedule;
 use super::slot::{Slot, Standing};
@@ -19,15 +20,14 @@ use crate::config::TokenConfig;
 use crate::telemetry::TokenObserver;
 use crate::zoho::Origin;
 
-/// How many token requests are left in the current window.
-pub type BudgetRemaining = Arc<dyn Fn() -> usize + Send + Sync>;
-
 /// Keeps the token in one slot fresh.
 pub struct Keeper {
     slot: Arc<Slot>,
     grant: Grant,
     api: Origin,
-    budget: Arc<Mutex<Budget>>,
+    budget: SharedBudget,
+    /// The longest that a token request takes.
+    timeout: Duration,
     schedule: Schedule,
     observer: TokenObserver,
     /// The latest token's version.
@@ -41,35 +41,27 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper of `slot` that asks through `grant` and expects tokens for `api`.
+    /// A keeper of `slot` that asks through `grant`, inside `budget`, and expects tokens for `api`.
     pub(super) fn new(
         slot: Arc<Slot>,
-        grant: Grant,
-        api: Origin,
-        config: &TokenConfig,
+        (grant, api): (Grant, Origin),
+        (budget, config): (SharedBudget, &TokenConfig),
         observer: TokenObserver,
     ) -> Self {
         let now = Instant::now();
-        let budget = Arc::new(Mutex::new(Budget::new(config.budget, config.budget_window)));
-        let schedule = Schedule::new(config.budget_window);
         Self {
             slot,
             grant,
             api,
             budget,
-            schedule,
+            timeout: config.timeout,
+            schedule: Schedule::new(config.budget_window),
             observer,
             version: 0,
             renew_at: now,
             not_before: now,
             refused: 0,
         }
-    }
-
-    /// How many token requests are left in the current window, whenever somebody asks.
-    pub(super) fn budget_remaining(&self) -> BudgetRemaining {
-        let budget = Arc::clone(&self.budget);
-        Arc::new(move || lock(&budget).remaining(Instant::now()))
     }
 
     /// Keeps the token fresh for ever.
@@ -136,7 +128,7 @@ impl Keeper {
         if !self.budget().spend(begun) {
             return;
         }
-        self.slot.requesting();
+        self.slot.requesting(begun + self.timeout);
         let result = self.grant.refresh().await;
         self.observer.requested(
             begun,
@@ -205,11 +197,6 @@ impl Keeper {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        lock(&self.budget)
+        self.budget.lock()
     }
-}
-
-/// A budget is right after every statement, so a panic elsewhere has not spoilt it.
-fn lock(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {
-    budget.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,11 @@
-//! Which accounts share a token: one slot and one keeper for each refresh token at each pair of hosts.
+//! Which accounts share a token: one slot and one keeper for each refresh token at each pair of hosts, one budget for
+//! each refresh token.
 
 use std::sync::Arc;
 
+use super::budget::SharedBudget;
 use super::grant::Grant;
-use super::keeper::{BudgetRemaining, Keeper};
+use super::keeper::Keeper;
 use super::slot::Slot;
 use crate::config::{AccountConfig, TokenConfig};
 use crate::telemetry::Telemetry;
@@ -14,7 +16,7 @@ pub struct Kept {
     /// Where the token lies.
     pub slot: Arc<Slot>,
     /// How many token requests are left.
-    pub budget_remaining: BudgetRemaining,
+    pub budget: SharedBudget,
 }
 
 /// Makes a keeper for each token, and says what each account has of it, in the order of the accounts.
@@ -28,28 +30,27 @@ pub fn keep(
     let cache = Slot::cache(accounts.len());
     let (mut kept, mut keepers): (Vec<Kept>, Vec<Keeper>) = (Vec::new(), Vec::new());
     for account in accounts {
-        let earlier = accounts
-            .iter()
-            .zip(&kept)
-            .find(|(other, _)| other.shares_token_with(account));
-        if let Some((_, shared)) = earlier {
+        let mut earlier = accounts.iter().zip(&kept);
+        if let Some((_, shared)) = earlier
+            .clone()
+            .find(|(other, _)| other.shares_token_with(account))
+        {
             kept.push(shared.clone());
             continue;
         }
+        let budget = earlier
+            .find(|(other, _)| other.shares_budget_with(account))
+            .map_or_else(|| SharedBudget::new(config), |(_, it)| it.budget.clone());
         let slot = Arc::new(Slot::new(keepers.len(), cache.clone()));
         let grant = Grant::new(account, http.clone());
         let observer = telemetry.token_observer(&account.name);
         let keeper = Keeper::new(
             Arc::clone(&slot),
-            grant,
-            account.api.clone(),
-            config,
+            (grant, account.api.clone()),
+            (budget.clone(), config),
             observer,
         );
-        kept.push(Kept {
-            slot,
-            budget_remaining: keeper.budget_remaining(),
-        });
+        kept.push(Kept { slot, budget });
         keepers.push(keeper);
     }
     (kept, keepers)

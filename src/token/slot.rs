@@ -33,13 +33,15 @@ pub struct Slot {
 struct State {
     phase: Phase,
     last: Standing,
+    /// Whether any token request has brought a token yet.
+    was_good: bool,
     /// When a token that Zoho refuses without ever having accepted it is renewed.
     renewal_of_refused: Option<Instant>,
 }
 
 enum Phase {
-    /// A token request is in flight, or begins at once.
-    Requesting,
+    /// A token request is in flight and ends by then, or begins at once.
+    Requesting(Instant),
     /// None is, and whoever has no token must wait until then.
     Resting(Instant),
 }
@@ -90,8 +92,9 @@ impl Slot {
     #[must_use]
     pub fn new(number: usize, tokens: Tokens) -> Self {
         let state = State {
-            phase: Phase::Requesting,
+            phase: Phase::Requesting(Instant::now()),
             last: Standing::Untried,
+            was_good: false,
             renewal_of_refused: None,
         };
         Self {
@@ -121,6 +124,12 @@ impl Slot {
         self.state.borrow().last
     }
 
+    /// Whether any token request has brought a token yet.
+    #[must_use]
+    pub fn was_good(&self) -> bool {
+        self.state.borrow().was_good
+    }
+
     /// The current token, or the first one that a token request in flight brings before the deadline.
     pub async fn wait(&self, deadline: Instant) -> Result<Arc<AccessToken>, Unavailable> {
         if let Some(token) = self.current() {
@@ -138,10 +147,7 @@ impl Slot {
             }
             let changed = tokio::time::timeout_at(deadline, state.changed()).await;
             if !matches!(changed, Ok(Ok(()))) {
-                return Err(Unavailable {
-                    cause: None,
-                    retry_after: Duration::ZERO,
-                });
+                return Err(self.state.borrow().out_of_time());
             }
         }
     }
@@ -183,10 +189,10 @@ impl Slot {
         self.tokens.get(&self.number)
     }
 
-    /// Says that a token request begins.
-    pub(super) fn requesting(&self) {
+    /// Says that a token request begins, and by when it is over.
+    pub(super) fn requesting(&self, until: Instant) {
         self.state.send_modify(|state| {
-            state.phase = Phase::Requesting;
+            state.phase = Phase::Requesting(until);
             state.renewal_of_refused = None;
         });
     }
@@ -202,7 +208,10 @@ impl Slot {
 
     /// Notes how a token request ended.
     pub(super) fn finished(&self, standing: Standing) {
-        self.state.send_modify(|state| state.last = standing);
+        self.state.send_modify(|state| {
+            state.last = standing;
+            state.was_good |= standing == Standing::Good;
+        });
     }
 
     /// Says that the keeper rests; who has no token must wait until `next_try`. Not if that is due already.
@@ -238,6 +247,15 @@ impl State {
         })
     }
 
+    /// What a request is told that has waited in vain for a token request in flight: how long that may still take.
+    fn out_of_time(&self) -> Unavailable {
+        let (Phase::Requesting(until) | Phase::Resting(until)) = self.phase;
+        Unavailable {
+            cause: None,
+            retry_after: until.saturating_duration_since(Instant::now()),
+        }
+    }
+
     fn until_renewal_of_refused(&self) -> Option<Duration> {
         let at = self.renewal_of_refused?;
         Some(at.saturating_duration_since(Instant::now()))
@@ -246,7 +264,7 @@ impl State {
     fn request_if_allowed(&mut self) -> bool {
         let allowed = matches!(self.phase, Phase::Resting(next_try) if next_try <= Instant::now());
         if allowed {
-            self.phase = Phase::Requesting;
+            self.phase = Phase::Requesting(Instant::now());
         }
         allowed
     }

@@ -226,3 +226,41 @@ async fn one_account_in_trouble_does_not_touch_another() {
     assert_eq!(north.code(), "TOKEN_UNAVAILABLE");
     assert_eq!(north.json()["details"]["act"], "operator");
 }
+
+#[tokio::test]
+async fn a_refresh_token_has_one_budget_even_if_its_accounts_use_different_apis() {
+    let (zoho, other) = (start(1).await, start(2).await);
+    let settings = zoho.settings();
+    let account = |name: &str, api_url: &str| {
+        format!(
+            "[accounts.{name}]\nclient_id = {:?}\nclient_secret = {:?}\nrefresh_token = {:?}\n\
+             accounts_url = {:?}\napi_url = {api_url:?}\n",
+            settings.client_id,
+            settings.client_secret,
+            settings.refresh_token,
+            zoho.accounts_url()
+        )
+    };
+    let app = TestApp::of_config(&format!(
+        "default_account = \"main\"\n\
+         [server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [token]\nbudget = 1\n{}{}",
+        account("main", &zoho.api_url()),
+        account("odd", &other.api_url()),
+    ));
+
+    eventually("one of them has its token", async || {
+        zoho.ledger().token_requests == 1
+    })
+    .await;
+    let replies = [
+        app.delete("/main/bigin/v2/Contacts/1/photo").await,
+        app.delete("/odd/bigin/v2/Contacts/1/photo").await,
+    ];
+    assert!(
+        replies
+            .iter()
+            .any(|reply| reply.code() == "TOKEN_UNAVAILABLE")
+    );
+    assert_eq!(zoho.ledger().token_requests, 1);
+}

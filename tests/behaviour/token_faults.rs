@@ -335,6 +335,20 @@ async fn a_caller_waits_for_a_token_request_in_flight_but_not_beyond_its_deadlin
 }
 
 #[tokio::test]
+async fn a_caller_that_waited_in_vain_is_told_how_long_the_token_request_may_still_take() {
+    let zoho = zoho_with(|_| {}).await;
+    zoho.on_token(When::Always, TokenFault::Hang);
+    let keys = "server.request_deadline = \"1s\"\ntoken.timeout = \"8s\"";
+    let app = TestApp::without_token(&zoho, keys);
+
+    let reply = app.delete_photo("Contacts", 1).await;
+
+    let wait = assert_unavailable(&reply, "destination_unavailable");
+    let ends = Duration::from_secs(6)..=Duration::from_secs(7);
+    assert!(ends.contains(&wait), "{wait:?}");
+}
+
+#[tokio::test]
 async fn callers_that_wait_for_a_token_are_bounded_by_the_queue() {
     let zoho = zoho_with(|_| {}).await;
     zoho.on_token(When::Next(1), TokenFault::Slow { milliseconds: 500 });
