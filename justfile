@@ -13,10 +13,6 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Tests that take minutes.
-soak:
-    cargo nextest run --workspace --locked --run-ignored only
-
 # Known vulnerabilities of dependencies; needs the network.
 advisories:
     cargo deny --locked check advisories

@@ -14,7 +14,8 @@ mod schedule;
 mod slot;
 
 pub use access::AccessToken;
+pub use budget::SharedBudget;
 pub use grant::{Failure, http_client};
-pub use keeper::{BudgetRemaining, Keeper};
+pub use keeper::Keeper;
 pub use kept::{Kept, keep};
 pub use slot::{Rejection, Slot, Standing, Unavailable};

@@ -77,6 +77,25 @@ async fn once_ready_a_replica_stays_ready_whatever_happens_to_its_token() {
 }
 
 #[tokio::test]
+async fn a_replica_that_nobody_asked_in_time_is_ready_all_the_same() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::without_token(&zoho, "token.budget_window = \"1s\"");
+    eventually("it deletes", async || {
+        app.delete_photo("Contacts", 1).await.outcome() == "deleted"
+    })
+    .await;
+    let error = "invalid_code".to_owned();
+    zoho.on_token(When::Always, TokenFault::Error { status: 200, error });
+    zoho.revoke_tokens();
+    eventually("the credentials are refused", async || {
+        app.delete_photo("Contacts", 2).await.code() == "TOKEN_UNAVAILABLE"
+    })
+    .await;
+
+    assert_eq!(app.readyz().await.status, 200);
+}
+
+#[tokio::test]
 async fn the_metrics_tell_what_happened() {
     let zoho = Sandbox::start().await;
     let app = TestApp::spawn(&zoho).await;
@@ -224,9 +243,13 @@ async fn one_log_line_a_request_says_everything_but_the_record() {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_any_line_even_at_trace_level() {
+async fn no_secret_is_in_any_line_even_when_every_library_traces() {
     let zoho = Sandbox::start().await;
-    let (program, url) = serving(&zoho, "log.level = \"trace\"\nserver.drain_delay = \"0s\"").await;
+    let (program, url) = serving(
+        &zoho,
+        "log.level = \"trace,hyper=trace\"\nserver.drain_delay = \"0s\"",
+    )
+    .await;
     let delete = format!("{url}/bigin/v2/Contacts/2034020000000489033/photo");
     client().delete(&delete).send().await.unwrap();
     zoho.revoke_tokens();
@@ -235,6 +258,7 @@ async fn no_secret_is_in_any_line_even_at_trace_level() {
     let (_, log) = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
 
     assert!(log.contains("access token renewed"), "{log}");
+    assert!(log.contains("\"target\":\"hyper"), "{log}");
     let settings = zoho.settings();
     for secret in [
         &settings.client_secret,

@@ -196,6 +196,8 @@ async fn a_fresh_token_that_is_refused_too_is_told_as_such_and_stays() {
         let expected =
             "bigin-photo-proxy; error=proxy_configuration_error; details=\"TOKEN_REJECTED\"";
         assert_eq!(reply.header("proxy-status"), expected);
+        let wait: u64 = reply.header("retry-after").parse().unwrap();
+        assert!((1..=5).contains(&wait), "{wait}");
     }
     // The next renewal is due after 5 s, as after a transient failure, and callers are told so.
     assert_eq!(zoho.ledger().token_requests, 1);
@@ -247,7 +249,6 @@ async fn short_lived_tokens_are_renewed_in_the_background_and_nobody_ever_waits(
 }
 
 #[tokio::test]
-#[ignore = "takes a minute; `just soak` runs it"]
 async fn tokens_of_five_seconds_are_renewed_for_a_minute_and_nobody_ever_waits() {
     nobody_waits_for_successive_tokens(14, 5.0).await;
 }
