@@ -18,7 +18,7 @@ use tower::Service;
 use crate::admin::Admin;
 use crate::config::{AccountConfig, Config};
 use crate::proxy::Shared;
-use crate::server::{self, Limits, Peer, Server};
+use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
@@ -134,6 +134,7 @@ impl App {
             shared,
             tls,
             upstream: config.upstream,
+            threads: listeners.len(),
             request_deadline: config.server.request_deadline,
             limits: Limits::new(
                 config.server.max_connections,
@@ -144,15 +145,25 @@ impl App {
             telemetry: Arc::clone(&telemetry),
             shutdown: shutdown.clone(),
         });
+        let spread = Spread::over(listeners.len());
+        if let Some((spread, _)) = spread.first() {
+            let spread = spread.clone();
+            telemetry
+                .metrics
+                .watch_connections(move || spread.connections().collect());
+        }
         let threads = listeners
             .into_iter()
-            .map(|listener| DataPath::spawn(&data_path, listener));
+            .zip(spread)
+            .map(|(listener, spread)| DataPath::spawn(&data_path, listener, spread));
         let threads = threads.collect::<anyhow::Result<Vec<_>>>()?;
 
         let names = config.accounts.iter().map(|account| account.name.clone());
         let slots = names.zip(kept.into_iter().map(|kept| kept.slot)).collect();
         let router = Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router();
+        let (spread, handed_over) = Spread::over(1).pop().context("one thread was asked for")?;
         let admin = Server {
+            spread,
             listener: tokio::net::TcpListener::from_std(admin)?,
             answer: move |request, _: &Peer| {
                 let mut router = router.clone();
@@ -171,7 +182,7 @@ impl App {
             shutdown: Shutdown::default(),
         };
         let control = TaskTracker::new();
-        control.spawn(admin.run());
+        control.spawn(admin.run(handed_over));
         keepers
             .into_iter()
             .map(Keeper::run)

@@ -4,6 +4,7 @@
 //! time, and once the server closes, every request that was accepted is answered.
 
 mod clocks;
+mod spread;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -29,6 +30,8 @@ use tokio_util::task::TaskTracker;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{InboundError, Telemetry};
 use clocks::{Clocks, Watched};
+use spread::{Handed, Seat};
+pub use spread::{HandedOver, Spread};
 
 /// The most that is read of a request's head. Ours need some 300 bytes; proxies in front add to them.
 const MAX_HEAD: usize = 16 * 1024;
@@ -48,6 +51,9 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Who is at the other end of a connection: address and port, written once for all its requests.
 #[derive(Clone, Debug)]
 pub struct Peer(pub Arc<str>);
+
+/// A connection that was accepted, and where it comes from.
+type Arrived = (TcpStream, SocketAddr);
 
 /// What bounds the connections of one listener.
 #[derive(Clone)]
@@ -120,6 +126,8 @@ pub struct Server<A> {
     pub answer: A,
     /// What bounds it.
     pub limits: Limits,
+    /// The threads that share its address.
+    pub spread: Spread,
     /// Where errors are counted.
     pub telemetry: Arc<Telemetry>,
     /// When it ends.
@@ -133,17 +141,32 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     /// Serves until the shutdown closes it, and then until all accepted requests are answered, or cut.
-    pub async fn run(self) {
+    pub async fn run(self, mut handed_over: HandedOver) {
         let connections = TaskTracker::new();
+        let mut waiting = None;
         loop {
             tokio::select! {
                 biased;
                 () = self.shutdown.closing() => break,
-                // Losing this branch loses no connection: accepting is cancel-safe.
-                accepted = self.listener.accept() => self.welcome(accepted, &connections).await,
+                // Losing one of these branches loses no connection: accepting and receiving are cancel-safe.
+                accepted = self.listener.accept(), if waiting.is_none() => {
+                    waiting = usable(accepted).await;
+                }
+                // Until there is a place the others wait in the kernel.
+                place = self.place(), if waiting.is_some() => {
+                    if let Some(arrived) = waiting.take() {
+                        self.admit(arrived, place, &connections);
+                    }
+                }
+                Some(handed) = handed_over.recv() => self.adopt(handed, &connections),
             }
         }
-        self.empty_queue(&connections).await;
+        // From now on the others keep what they accept.
+        handed_over.close();
+        while let Some(handed) = handed_over.recv().await {
+            self.adopt(handed, &connections);
+        }
+        self.empty_queue(waiting, &connections).await;
         let Self {
             listener, shutdown, ..
         } = self;
@@ -156,36 +179,69 @@ where
         }
     }
 
-    /// Serves a connection, once there is a place for it. Until then the others wait in the kernel.
-    async fn welcome(
+    /// A place among the connections that may be held.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        let place = Arc::clone(&self.limits.connections).acquire_owned().await;
+        place.expect("the semaphore is never closed")
+    }
+
+    /// Serves a connection, here or on a thread that has fewer.
+    fn admit(
         &self,
-        accepted: io::Result<(TcpStream, SocketAddr)>,
+        (stream, peer): Arrived,
+        place: OwnedSemaphorePermit,
         connections: &TaskTracker,
     ) {
-        match accepted {
-            Ok((stream, peer)) => {
-                let place = Arc::clone(&self.limits.connections)
-                    .acquire_owned()
-                    .await
-                    .expect("the semaphore is never closed");
-                connections.spawn(self.serve(stream, Peer(peer.to_string().into()), place));
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "connections cannot be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        let seat = self.spread.seat();
+        if self.spread.is_own(&seat) {
+            connections.spawn(self.serve(stream, peer, (place, seat)));
+            return;
+        }
+        // Off this runtime. It fails only if the runtime never knew the socket.
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        let handed = Handed {
+            stream,
+            peer,
+            place,
+            seat,
+        };
+        if let Err(refused) = self.spread.hand_over(handed) {
+            let seat = self.spread.own_seat();
+            self.adopt(Handed { seat, ..refused }, connections);
+        }
+    }
+
+    /// Serves a connection that another thread accepted.
+    fn adopt(&self, handed: Handed, connections: &TaskTracker) {
+        let Handed {
+            stream,
+            peer,
+            place,
+            seat,
+        } = handed;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => drop(connections.spawn(self.serve(stream, peer, (place, seat)))),
+            Err(error) => tracing::error!(%error, "a connection cannot be moved to another thread"),
         }
     }
 
     /// Connections that the kernel has already accepted would be reset when the listener closes.
-    async fn empty_queue(&self, connections: &TaskTracker) {
+    async fn empty_queue(&self, mut waiting: Option<Arrived>, connections: &TaskTracker) {
         // Lets the runtime look at its sockets once more.
         tokio::task::yield_now().await;
-        // Unconstrained: else the runtime would call the queue empty when this task has done much in one go.
-        while let Some(accepted) = unconstrained(self.listener.accept()).now_or_never() {
+        loop {
+            let Some(arrived) = waiting.take() else {
+                // Unconstrained: else the runtime would call the queue empty when this task has done much in one go.
+                let Some(accepted) = unconstrained(self.listener.accept()).now_or_never() else {
+                    return;
+                };
+                waiting = usable(accepted).await;
+                continue;
+            };
             tokio::select! {
-                () = self.welcome(accepted, connections) => {}
+                place = self.place() => self.admit(arrived, place, connections),
                 () = self.shutdown.cut() => return,
             }
         }
@@ -195,9 +251,10 @@ where
     fn serve(
         &self,
         stream: TcpStream,
-        peer: Peer,
-        place: OwnedSemaphorePermit,
+        peer: SocketAddr,
+        place: (OwnedSemaphorePermit, Seat),
     ) -> impl Future<Output = ()> + Send + use<A, F, B> {
+        let peer = Peer(peer.to_string().into());
         let clocks = Arc::new(Clocks::default());
         let (answer, busy) = (self.answer.clone(), Arc::clone(&clocks));
         let service = service_fn(move |request| {
@@ -245,6 +302,19 @@ where
             drop(place);
         }
     }
+}
+
+/// A connection that was accepted, unless accepting failed.
+async fn usable(accepted: io::Result<Arrived>) -> Option<Arrived> {
+    match accepted {
+        Ok(arrived) => return Some(arrived),
+        Err(error) if is_of_one_connection(&error) => {}
+        Err(error) => {
+            tracing::error!(%error, "connections cannot be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    None
 }
 
 /// Waits until a connection should end. Callers that have connected a moment ago have a request under way.

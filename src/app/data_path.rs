@@ -12,7 +12,7 @@ use crate::account::Accounts;
 use crate::config::UpstreamConfig;
 use crate::http::Front;
 use crate::proxy::{Proxy, Route, Shared};
-use crate::server::{Limits, Peer, Server};
+use crate::server::{HandedOver, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Observer, Telemetry};
 use crate::upstream::{Connector, Pool, Upstream};
@@ -27,6 +27,8 @@ pub(super) struct DataPath {
     pub(super) shared: Vec<Arc<Shared>>,
     pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) upstream: UpstreamConfig,
+    /// How many threads there are.
+    pub(super) threads: usize,
     pub(super) request_deadline: Duration,
     pub(super) limits: Limits,
     pub(super) observer: Arc<Observer>,
@@ -39,13 +41,14 @@ impl DataPath {
     pub(super) fn spawn(
         self: &Arc<Self>,
         listener: TcpListener,
+        spread: (Spread, HandedOver),
     ) -> anyhow::Result<oneshot::Receiver<()>> {
         let (over, receiver) = oneshot::channel();
         let (data_path, runtime) = (Arc::clone(self), runtime()?);
         thread::Builder::new()
             .name("data-path".to_owned())
             .spawn(move || {
-                match runtime.block_on(data_path.serve(listener)) {
+                match runtime.block_on(data_path.serve(listener, spread)) {
                     // Nobody listens any more if somebody insisted on the end.
                     Ok(()) => drop(over.send(())),
                     Err(error) => tracing::error!(%error, "a data-path thread failed"),
@@ -56,7 +59,11 @@ impl DataPath {
     }
 
     /// Serves until everything that was accepted is answered, or cut.
-    async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        (spread, handed_over): (Spread, HandedOver),
+    ) -> std::io::Result<()> {
         let pools = self.pools();
         let front = Arc::new(Front {
             proxy: Proxy::new(self.routes(&pools)),
@@ -69,11 +76,12 @@ impl DataPath {
             listener: tokio::net::TcpListener::from_std(listener)?,
             answer: move |request, peer: &Peer| front.answer(&request, peer),
             limits: self.limits.clone(),
+            spread,
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.shutdown.clone(),
         };
         tokio::select! {
-            () = server.run() => {}
+            () = server.run(handed_over) => {}
             // Never ends.
             () = sweep(&pools, self.upstream.pool_idle_timeout) => {}
         }
@@ -81,7 +89,12 @@ impl DataPath {
     }
 
     fn pools(&self) -> Vec<Arc<Pool>> {
-        self.apis.iter().map(|_| Arc::default()).collect()
+        // All threads together keep as many as may be used at once.
+        let most = self.upstream.max_in_flight.div_ceil(self.threads);
+        self.apis
+            .iter()
+            .map(|_| Arc::new(Pool::new(most)))
+            .collect()
     }
 
     fn routes(&self, pools: &[Arc<Pool>]) -> Vec<Route> {

@@ -217,6 +217,20 @@ impl Metrics {
             .build();
     }
 
+    /// Reads how many connections each data-path thread has, whenever somebody looks. To be called once.
+    pub fn watch_connections(&self, connections: impl Fn() -> Vec<usize> + Send + Sync + 'static) {
+        self.meter
+            .u64_observable_gauge("bigin.inbound.connections")
+            .with_description("Connections of callers, by the data-path thread that serves them.")
+            .with_callback(move |seen| {
+                for (thread, connections) in connections().into_iter().enumerate() {
+                    let thread = KeyValue::new("thread", i64::try_from(thread).unwrap_or_default());
+                    seen.observe(connections as u64, &[thread]);
+                }
+            })
+            .build();
+    }
+
     fn watch_token_expiry(&self, accounts: &Arc<[AccountGauges]>) {
         let accounts = Arc::clone(accounts);
         self.meter

@@ -14,8 +14,10 @@ use super::connection::Connection;
 const SWEEPS: u32 = 4;
 
 /// Idle connections. The lock is its thread's own: it is never contended.
-#[derive(Default)]
-pub struct Pool(Mutex<Vec<Idle>>);
+pub struct Pool {
+    idle: Mutex<Vec<Idle>>,
+    most: usize,
+}
 
 struct Idle {
     connection: Connection,
@@ -23,6 +25,13 @@ struct Idle {
 }
 
 impl Pool {
+    /// A pool that keeps at most so many.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        let idle = Mutex::default();
+        Self { idle, most }
+    }
+
     /// How often to sweep, so that no connection is idle for longer than `timeout`.
     #[must_use]
     pub fn sweep_interval(timeout: Duration) -> Duration {
@@ -38,8 +47,10 @@ impl Pool {
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, mut connection: Connection) {
         if connection.is_open(&mut Context::from_waker(Waker::noop())) {
-            let sweeps = 0;
-            self.idle().push(Idle { connection, sweeps });
+            let (mut idle, sweeps) = (self.idle(), 0);
+            if idle.len() < self.most {
+                idle.push(Idle { connection, sweeps });
+            }
         }
     }
 
@@ -53,6 +64,6 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

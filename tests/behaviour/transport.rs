@@ -443,3 +443,31 @@ async fn a_certificate_for_another_name_is_not_trusted() {
 
     std::fs::remove_file(authority).unwrap();
 }
+
+#[tokio::test]
+async fn long_lived_callers_are_spread_evenly_over_the_threads() {
+    for callers in [4, 16] {
+        let zoho = Sandbox::start().await;
+        let app = TestApp::with(&zoho, "server.threads = 4").await;
+
+        let mut connections = Vec::new();
+        for _ in 0..callers {
+            connections.push(TcpStream::connect(app.address).await.unwrap());
+        }
+
+        for thread in 0..4 {
+            let label = format!("thread=\"{thread}\"");
+            let share = f64::from(callers) / 4.0;
+            eventually("its share", async || {
+                let held = app.metric("bigin_inbound_connections", &[&label]).await;
+                (held - share).abs() < f64::EPSILON
+            })
+            .await;
+        }
+        drop(connections);
+        eventually("all have left", async || {
+            app.metric("bigin_inbound_connections", &[]).await < 0.5
+        })
+        .await;
+    }
+}
