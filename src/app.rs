@@ -17,7 +17,7 @@ use tower::Service;
 
 use crate::admin::Admin;
 use crate::config::{AccountConfig, Config};
-use crate::proxy::Shared;
+use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
@@ -231,6 +231,7 @@ fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
         gate: Gate::new(&config.upstream),
+        retries: RetryBudget::default(),
     })
 }
 

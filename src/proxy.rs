@@ -1,12 +1,17 @@
-//! The story of a deletion: token, place, call; perhaps one more call with a newer token; verdict.
+//! The story of a deletion: token, place, call; perhaps one more call; verdict.
 //!
-//! Knows nothing of HTTP on the caller's side. Invariants: at most two calls; a second one only if the first was surely
-//! not carried out; everything inside the deadline.
+//! Knows nothing of HTTP on the caller's side. Invariants: at most two calls, everything inside the deadline; and if the
+//! first of two can have been carried out, only a success of the second makes the outcome known.
+
+mod again;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use again::RetryBudget;
+use again::{Again, MOST_CALLS};
 
 use crate::outcome::Outcome;
 use crate::target::Target;
@@ -20,6 +25,8 @@ pub struct Shared {
     pub slot: Arc<Slot>,
     /// The way into its API.
     pub gate: Gate,
+    /// What second calls may cost.
+    pub retries: RetryBudget,
 }
 
 /// The way to one account, from one data-path thread.
@@ -39,6 +46,8 @@ pub struct Proxy {
 pub struct Verdict {
     /// Zoho's final answer, or why there is none.
     pub result: Result<Answer, Failure>,
+    /// What became of the photo, every call considered.
+    pub outcome: Outcome,
     /// Every call that was begun.
     pub calls: Vec<CallRecord>,
     /// Whether the request had to wait for a token.
@@ -111,8 +120,18 @@ impl Proxy {
             waited_for_token: false,
         };
         let result = deletion.run().await;
+        let last = result
+            .as_ref()
+            .map_or_else(|failure| failure.outcome(), Answer::outcome);
+        // A refusal of the second call says nothing about the first one.
+        let outcome = match last {
+            Outcome::Deleted => Outcome::Deleted,
+            _ if progress.earlier_may_be_carried_out() => Outcome::Unknown,
+            last => last,
+        };
         Verdict {
             result,
+            outcome,
             calls: deletion.calls,
             waited_for_token: deletion.waited_for_token,
         }
@@ -131,7 +150,12 @@ struct Deletion<'a> {
 
 impl<'a> Deletion<'a> {
     async fn run(&mut self) -> Result<Answer, Failure> {
-        let Shared { slot, gate } = &*self.route.shared;
+        let Shared {
+            slot,
+            gate,
+            retries,
+        } = &*self.route.shared;
+        retries.gain();
         // A request without a token waits in the queue and takes no place from those that have one.
         // What waits is boxed: it is rare and large, and every request would carry the room for it.
         let mut token = match slot.current() {
@@ -142,45 +166,65 @@ impl<'a> Deletion<'a> {
             Some(place) => place,
             None => Box::pin(gate.enter(self.deadline)).await?,
         };
-        let mut refused = false;
         loop {
-            match self.call(&token).await {
+            let result = self.call(&token).await;
+            let is_last = self.calls.len() >= MOST_CALLS;
+            match result {
                 // Zoho may drop a token early. A refused call changed nothing: one newer token, one more call.
                 Ok(answer) if answer.rejects_token() => {
                     let rejection = slot.reject(&token);
                     if let Rejection::NeverAccepted(next_token) = rejection {
                         return Err(Failure::TokenRejected(next_token));
                     }
-                    if refused {
+                    if is_last {
                         return Err(Failure::TokenRejected(None));
                     }
-                    refused = true;
                 }
                 // It ended while the request stood in the queue or a connection was made. That was no call yet.
                 Err(CallError::TokenEnded) => {}
-                result => return Ok(result?),
+                result => match Again::of(&result) {
+                    Some(again) if !is_last && self.may_call_again(again).await => {}
+                    _ => return Ok(result?),
+                },
             }
-            (token, place) = Box::pin(self.newer_token(place)).await?;
+            (token, place) = match slot.current() {
+                Some(token) => (token, place),
+                None => Box::pin(self.newer_token(place)).await?,
+            };
         }
+    }
+
+    /// Whether a second call may be made, now that the first one ended so. Zoho is given a moment if it asked for one.
+    async fn may_call_again(&self, again: Again) -> bool {
+        let moment = again.moment();
+        if Instant::now() + moment >= self.deadline || !self.route.shared.retries.draw() {
+            return false;
+        }
+        match again {
+            Again::NotSent => {}
+            Again::Unknown => self.progress.unknown(),
+            Again::Refused => {
+                self.progress.not_carried_out();
+                Box::pin(tokio::time::sleep(moment)).await;
+            }
+        }
+        true
     }
 
     /// Waits in the queue for a token request that is in flight.
     async fn token(&mut self) -> Result<Arc<AccessToken>, Failure> {
-        let Shared { slot, gate } = &*self.route.shared;
+        let Shared { slot, gate, .. } = &*self.route.shared;
         let _waiting = gate.wait()?;
         self.waited_for_token = true;
         Ok(slot.wait(self.deadline).await?)
     }
 
-    /// A newer token, and the right to call with it. Whoever has to wait for one keeps no place from others meanwhile.
+    /// Waits for a newer token, and for the right to call with it. Meanwhile it keeps no place from others.
     async fn newer_token(
         &mut self,
         place: Call<'a>,
     ) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
-        let Shared { slot, gate } = &*self.route.shared;
-        if let Some(token) = slot.current() {
-            return Ok((token, place));
-        }
+        let Shared { slot, gate, .. } = &*self.route.shared;
         drop(place);
         let _waiting = gate.wait_again();
         self.waited_for_token = true;

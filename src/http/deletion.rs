@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Either;
@@ -13,39 +14,50 @@ use super::framing::{self, FramingError};
 use super::problem::{Act, PROXY_STATUS, Problem};
 use super::{Front, Response};
 use crate::outcome::Outcome;
-use crate::proxy::Verdict;
+use crate::proxy::{Failure, Verdict};
 use crate::server::Peer;
 use crate::target::{InvalidTarget, Target};
 use crate::telemetry::{RequestRecord, Route};
-use crate::upstream::{Answer, Progress};
+use crate::upstream::{Answer, CallError, Progress};
 use crate::zoho::Code;
 
 /// What became of the photo.
 const DELETE_OUTCOME: HeaderName = HeaderName::from_static("delete-outcome");
 
 /// Which path of the API was meant, for telemetry alone.
-fn route_of<B>(request: &Request<B>, target: &Result<Target, Problem>) -> Route {
-    match target {
+fn route_of<B>(request: &Request<B>, asked: &Result<Asked, Problem>) -> Route {
+    match asked {
         Err(Problem::Target(InvalidTarget::Path) | Problem::Framing(_)) => Route::Unknown,
         _ if request.uri().path().starts_with("/bigin/v2/") => Route::Default,
         _ => Route::Account,
     }
 }
 
-async fn delete(front: Arc<Front>, arrival: Arrival, target: Target) -> Response {
+/// What a request asks for, understood.
+struct Asked {
+    target: Target,
+    timeout: Duration,
+}
+
+async fn delete(front: Arc<Front>, arrival: Arrival, Asked { target, timeout }: Asked) -> Response {
     let progress = Progress::default();
-    let deadline = arrival.begun + front.request_deadline;
+    let deadline = arrival.begun + timeout;
     let deletion = front.proxy.delete_photo(&target, deadline, &progress);
     let verdict = AssertUnwindSafe(deletion).catch_unwind().await;
     let (mut reply, verdict) = match verdict {
         Ok(Verdict {
             result: Ok(ref answer),
+            outcome,
             ..
-        }) => (Reply::of_answer(answer), verdict.ok()),
+        }) => (Reply::of_answer(answer, outcome), verdict.ok()),
         Ok(Verdict {
             result: Err(failure),
+            outcome,
             ..
-        }) => (Reply::of_problem(failure.into(), &arrival), verdict.ok()),
+        }) => {
+            let problem = Problem::Failure(failure, outcome);
+            (Reply::of_problem(problem, &arrival), verdict.ok())
+        }
         Err(_) => {
             let outcome = if progress.may_be_carried_out() {
                 Outcome::Unknown
@@ -66,10 +78,10 @@ impl Front {
         request: &Request<B>,
         peer: &Peer,
     ) -> impl Future<Output = Response> + Send + use<B> {
-        let target = self.target_of(request);
-        let arrival = Arrival::of(request, peer, route_of(request, &target));
-        match target {
-            Ok(target) => Either::Left(delete(Arc::clone(self), arrival, target)),
+        let asked = self.read(request);
+        let arrival = Arrival::of(request, peer, route_of(request, &asked));
+        match asked {
+            Ok(asked) => Either::Left(delete(Arc::clone(self), arrival, asked)),
             Err(problem) => {
                 let response = self.reply(&arrival, Reply::of_problem(problem, &arrival), None);
                 Either::Right(std::future::ready(response))
@@ -77,17 +89,22 @@ impl Front {
         }
     }
 
-    fn target_of<B>(&self, request: &Request<B>) -> Result<Target, Problem> {
+    fn read<B>(&self, request: &Request<B>) -> Result<Asked, Problem> {
         framing::check(request)?;
         let target = Target::parse(request.uri().path(), &self.accounts);
         if target != Err(InvalidTarget::Path) && request.method() != Method::DELETE {
             return Err(Problem::Method);
         }
         let target = target?;
-        match request.uri().query() {
-            None => Ok(target),
-            Some(_) => Err(FramingError::Query.into()),
+        if request.uri().query().is_some() {
+            return Err(FramingError::Query.into());
         }
+        let given = framing::request_timeout(request.headers())?;
+        let timeout = given.map_or(self.request_deadline, |it| it.min(self.request_deadline));
+        if timeout.is_zero() {
+            return Err(Failure::Call(CallError::NoTime).into());
+        }
+        Ok(Asked { target, timeout })
     }
 
     /// Completes a response, and reports the request.
@@ -141,7 +158,7 @@ struct Reply {
 
 impl Reply {
     /// Zoho's final answer: its status and body as they came, and of its headers only those on the list.
-    fn of_answer(answer: &Answer) -> Self {
+    fn of_answer(answer: &Answer, outcome: Outcome) -> Self {
         let mut response = Response::new(answer.body.clone().into());
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
@@ -149,7 +166,7 @@ impl Reply {
             headers.insert(name, value.clone());
         }
         headers.insert(PROXY_STATUS, received(answer.status));
-        let (code, outcome) = (answer.envelope.code, answer.outcome());
+        let code = answer.envelope.code;
         Self {
             response,
             code,

@@ -4,9 +4,13 @@
 //! smuggled.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
+
+/// How long a caller wants to wait, in seconds. No standard has a header for it.
+static REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
 
 /// A rule that a request breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +27,8 @@ pub(super) enum FramingError {
     Authority,
     #[error("the request target must have no query")]
     Query,
+    #[error("Request-Timeout must be one positive decimal number of seconds, such as 2 or 0.5")]
+    RequestTimeout,
 }
 
 /// Checks what concerns the whole message: its body, its host, the form of its target.
@@ -67,6 +73,30 @@ fn check_target(uri: &Uri) -> Result<(), FramingError> {
     } else {
         Err(FramingError::Authority)
     }
+}
+
+/// How long a caller wants to wait, if it says so: a positive decimal number of seconds.
+pub(super) fn request_timeout(headers: &HeaderMap) -> Result<Option<Duration>, FramingError> {
+    let mut given = all(headers, &REQUEST_TIMEOUT);
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(seconds), None) => parse_seconds(seconds)
+            .map(Some)
+            .ok_or(FramingError::RequestTimeout),
+        _ => Err(FramingError::RequestTimeout),
+    }
+}
+
+/// Digits, perhaps with a point between them. What no clock can hold is for ever.
+fn parse_seconds(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let parts = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(parts.0) || !is_number(parts.1) {
+        return None;
+    }
+    let seconds = text.parse().ok()?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// All values of a header. To walk over the few that a request has is cheaper than to hash a name.

@@ -29,8 +29,9 @@ pub(super) enum Problem {
     Target(#[from] InvalidTarget),
     #[error("the only method here is DELETE")]
     Method,
-    #[error(transparent)]
-    Failure(#[from] Failure),
+    /// What became of the photo is known to the proxy alone: there may have been an earlier call.
+    #[error("{0}")]
+    Failure(Failure, Outcome),
     #[error("a fault inside bigin-photo-proxy; its log says more under this request id")]
     Panic(Outcome),
 }
@@ -72,6 +73,13 @@ pub(super) struct Row {
     retry_after: Option<Duration>,
 }
 
+/// Of a request that was not even begun.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure, failure.outcome())
+    }
+}
+
 impl Problem {
     /// What the caller gets.
     pub(super) fn row(self) -> Row {
@@ -96,8 +104,8 @@ impl Problem {
                 outcome,
                 ..Row::of_ours()
             },
-            Self::Failure(failure) => Row {
-                outcome: failure.outcome(),
+            Self::Failure(failure, outcome) => Row {
+                outcome,
                 ..Row::of_failure(failure)
             },
         }
@@ -277,9 +285,10 @@ fn error_of_invalid(why: InvalidAnswer) -> &'static str {
         InvalidAnswer::BodyTooLarge => "http_response_body_size",
         InvalidAnswer::HeadTooLarge => "http_response_header_section_size",
         InvalidAnswer::Encoded => "http_response_content_coding",
-        InvalidAnswer::NotHttp | InvalidAnswer::Status | InvalidAnswer::Envelope => {
-            "http_protocol_error"
-        }
+        InvalidAnswer::NotHttp
+        | InvalidAnswer::Status
+        | InvalidAnswer::Gateway
+        | InvalidAnswer::Envelope => "http_protocol_error",
     }
 }
 

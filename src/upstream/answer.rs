@@ -18,6 +18,13 @@ const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-api-credits-rem
 /// The headers of Zoho's that go on to the caller, if they came.
 const PASSED_ON: [HeaderName; 3] = [CONTENT_TYPE, RETRY_AFTER, CREDITS_REMAINING];
 
+/// What gateways say of those behind them.
+const GATEWAY: [StatusCode; 3] = [
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
+
 /// A final answer of Zoho's.
 pub struct Answer {
     /// Its status.
@@ -50,6 +57,9 @@ pub enum InvalidAnswer {
     /// A status that this endpoint has not, such as a redirection.
     #[error("its status is none of this endpoint's")]
     Status,
+    /// A gateway in front of Zoho's API answered in its place: 502, 503 or 504, without an envelope.
+    #[error("a gateway in front of it answered in its place")]
+    Gateway,
     /// The body is no envelope, or contradicts the status.
     #[error("it is no envelope of Zoho's, or contradicts its status")]
     Envelope,
@@ -66,7 +76,11 @@ impl Answer {
         if !(status.is_success() || status.is_client_error() || status.is_server_error()) {
             return Err(InvalidAnswer::Status);
         }
-        let envelope = Envelope::parse(&body).ok_or(InvalidAnswer::Envelope)?;
+        let envelope = Envelope::parse(&body).ok_or(if GATEWAY.contains(&status) {
+            InvalidAnswer::Gateway
+        } else {
+            InvalidAnswer::Envelope
+        })?;
         let agrees = if status.is_success() {
             envelope.says_deleted()
         } else {
@@ -93,6 +107,18 @@ impl Answer {
         } else {
             Outcome::Unknown
         }
+    }
+
+    /// Whether it says when to come again.
+    #[must_use]
+    pub fn says_when(&self) -> bool {
+        self.headers.contains_key(RETRY_AFTER)
+    }
+
+    /// Whether a gateway, or Zoho's own edge, says that the API could not be asked, or did not answer.
+    #[must_use]
+    pub fn is_of_a_gateway(&self) -> bool {
+        GATEWAY.contains(&self.status)
     }
 
     /// Whether Zoho refuses the access token itself, so that a newer one may help. A missing scope is no such case.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Default)]
 pub struct Progress {
     sent: AtomicBool,
+    earlier: AtomicBool,
 }
 
 impl Progress {
@@ -20,9 +21,20 @@ impl Progress {
         self.sent.store(false, Ordering::Relaxed);
     }
 
+    /// Notes that what became of a call is unknown, whatever becomes of the next one.
+    pub fn unknown(&self) {
+        self.earlier.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an earlier call can have been carried out.
+    #[must_use]
+    pub fn earlier_may_be_carried_out(&self) -> bool {
+        self.earlier.load(Ordering::Relaxed)
+    }
+
     /// Whether the photo can have been deleted.
     #[must_use]
     pub fn may_be_carried_out(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.load(Ordering::Relaxed) || self.earlier_may_be_carried_out()
     }
 }

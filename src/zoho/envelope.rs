@@ -21,6 +21,9 @@ pub struct Envelope {
     pub code: Code,
     /// Whether it claims success.
     pub success: bool,
+    /// Whether it refuses because the credits of the day are spent, and not because too many calls are under way. Only
+    /// the message tells (<https://www.bigin.com/developer/docs/apis/v2/api-limits.html>).
+    pub credits_spent: bool,
 }
 
 impl Envelope {
@@ -31,6 +34,7 @@ impl Envelope {
             return Some(Self {
                 code: Code::Success,
                 success: true,
+                credits_spent: false,
             });
         }
         let wire: Wire = serde_json::from_slice(body).ok()?;
@@ -45,7 +49,12 @@ impl Envelope {
             Written::Number(429) => Code::TooManyRequests,
             Written::Number(_) => Code::Other,
         };
-        Some(Self { code, success })
+        let credits_spent = code == Code::TooManyRequests && wire.message.speaks_of_credits();
+        Some(Self {
+            code,
+            success,
+            credits_spent,
+        })
     }
 
     /// The one envelope that proves a deletion.
@@ -64,8 +73,29 @@ struct Wire<'a> {
     status: Cow<'a, str>,
     #[serde(default, rename = "details")]
     _details: Option<IgnoredAny>,
-    #[serde(default, rename = "message")]
-    _message: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    message: Message<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Message<'a> {
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    Other(IgnoredAny),
+    #[default]
+    Missing,
+}
+
+impl Message<'_> {
+    /// "… the maximum number of API calls … 24 hours …", "… credits …", in whatever case.
+    fn speaks_of_credits(&self) -> bool {
+        let Self::Text(text) = self else {
+            return false;
+        };
+        let text = text.to_ascii_lowercase();
+        text.contains("24 hour") || text.contains("credit")
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,9 +146,33 @@ mod tests {
             Envelope::parse(body),
             Some(Envelope {
                 code: Code::TooManyRequests,
-                success: false
+                success: false,
+                credits_spent: false,
             })
         );
+    }
+
+    #[test]
+    fn only_the_message_tells_spent_credits_from_too_many_calls_at_once() {
+        let spent = |message: &str| {
+            let body = format!(
+                "{{\"code\":\"TOO_MANY_REQUESTS\",\"message\":{message},\"status\":\"error\"}}"
+            );
+            Envelope::parse(body.as_bytes()).unwrap().credits_spent
+        };
+
+        assert!(spent(
+            "\"You have exceeded the maximum number of API calls in 24 hours\""
+        ));
+        assert!(spent("\"API Credits exhausted\""));
+        for other in [
+            "\"You have reached the concurrency limit\"",
+            "\"\"",
+            "7",
+            "null",
+        ] {
+            assert!(!spent(other), "{other}");
+        }
     }
 
     #[test]
@@ -129,7 +183,8 @@ mod tests {
             Envelope::parse(body),
             Some(Envelope {
                 code: Code::Other,
-                success: false
+                success: false,
+                credits_spent: false,
             })
         );
     }

@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod answers;
+mod attempts;
 mod configuration;
 mod observability;
 mod process;

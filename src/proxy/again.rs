@@ -1,0 +1,127 @@
+//! Whether a call that brought no final answer is made once more, and how often that may happen.
+//!
+//! This is the one place that repeats anything. A deletion is tried at most twice; whether the first try can have been
+//! carried out is known by then and never forgotten.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::upstream::{Answer, CallError, InvalidAnswer};
+
+/// How often a deletion is tried at most.
+pub(super) const MOST_CALLS: usize = 2;
+
+/// How long to wait before a call that Zoho refused because too many were under way, in milliseconds. Long enough for
+/// one of them to end; jittered, so that those who were refused together do not come back together.
+const MOMENT_MS: Range<u64> = 100..300;
+
+/// Why a call deserves a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Nothing was sent.
+    NotSent,
+    /// It was sent, and what became of it is unknown.
+    Unknown,
+    /// Zoho refused it for now: too many calls at once.
+    Refused,
+}
+
+impl Again {
+    /// Reads it off a result. Never a time-out, which has used up the caller's patience; never an answer that would be
+    /// the same again.
+    pub(super) fn of(result: &Result<Answer, CallError>) -> Option<Self> {
+        match result {
+            Err(CallError::Unreachable(_)) => Some(Self::NotSent),
+            Err(
+                CallError::ConnectionLost
+                | CallError::InvalidAnswer(InvalidAnswer::Incomplete | InvalidAnswer::Gateway),
+            ) => Some(Self::Unknown),
+            Ok(answer) if answer.is_of_a_gateway() => Some(Self::Unknown),
+            // If Zoho says how long to wait, the caller is told.
+            Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
+                let for_a_moment = !answer.envelope.credits_spent && !answer.says_when();
+                for_a_moment.then_some(Self::Refused)
+            }
+            _ => None,
+        }
+    }
+
+    /// How long to wait before the second call.
+    pub(super) fn moment(self) -> Duration {
+        match self {
+            Self::NotSent | Self::Unknown => Duration::ZERO,
+            Self::Refused => Duration::from_millis(fastrand::u64(MOMENT_MS)),
+        }
+    }
+}
+
+/// What second calls may cost: a bucket of ten that starts full and gains a tenth with each request, so that an outage
+/// adds at most a tenth to the load. One bucket an account; counted in tenths.
+pub struct RetryBudget(AtomicU32);
+
+impl RetryBudget {
+    /// Ten second calls.
+    const FULL: u32 = 100;
+    /// One second call.
+    const CALL: u32 = 10;
+
+    /// A request came.
+    pub(super) fn gain(&self) {
+        // A plain load first: while all is well this is no write to a shared cache line.
+        if self.0.load(Ordering::Relaxed) < Self::FULL {
+            self.update(|tenths| Some((tenths + 1).min(Self::FULL)));
+        }
+    }
+
+    /// Takes one second call out of the bucket, if there is one.
+    pub(super) fn draw(&self) -> bool {
+        self.update(|tenths| tenths.checked_sub(Self::CALL))
+    }
+
+    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
+            .is_ok()
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self(AtomicU32::new(Self::FULL))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_starts_full_and_holds_ten() {
+        let budget = RetryBudget::default();
+
+        assert_eq!((0..20).filter(|_| budget.draw()).count(), 10);
+    }
+
+    #[test]
+    fn ten_requests_earn_one_second_call() {
+        let budget = RetryBudget::default();
+        while budget.draw() {}
+
+        (0..9).for_each(|_| budget.gain());
+        assert!(!budget.draw());
+        budget.gain();
+        assert!(budget.draw());
+        assert!(!budget.draw());
+    }
+
+    #[test]
+    fn a_full_bucket_gains_nothing() {
+        let budget = RetryBudget::default();
+        (0..1000).for_each(|_| budget.gain());
+
+        assert_eq!((0..20).filter(|_| budget.draw()).count(), 10);
+    }
+}
