@@ -23,7 +23,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
-use crate::upstream::{self, Gate};
+use crate::upstream::{self, Credits, Gate};
 use data_path::DataPath;
 
 /// The operators' listener has few callers.
@@ -231,6 +231,7 @@ fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
         gate: Gate::new(&config.upstream),
+        credits: Credits::default(),
         retries: RetryBudget::default(),
     })
 }
@@ -257,6 +258,7 @@ fn watch(
         .map(|((account, kept), shared)| {
             let (slot, budget) = (Arc::clone(&kept.slot), kept.budget.clone());
             let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
+            let credits = Arc::clone(shared);
             AccountGauges {
                 account: account.name.clone(),
                 token_expiry: Box::new(move || {
@@ -265,6 +267,7 @@ fn watch(
                 token_budget: Box::new(move || budget.remaining() as u64),
                 in_flight: Box::new(move || in_flight.gate.in_flight() as u64),
                 waiting: Box::new(move || waiting.gate.waiting() as u64),
+                credits_remaining: Box::new(move || credits.credits.remaining()),
             }
         });
     let log = log.clone();

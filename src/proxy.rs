@@ -17,7 +17,9 @@ use crate::outcome::Outcome;
 use crate::target::Target;
 use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
-use crate::upstream::{Answer, Call, CallError, Gate, Overloaded, Progress, Upstream};
+use crate::upstream::{
+    Answer, Call, CallError, Credits, CreditsSpent, Gate, Overloaded, Progress, Upstream,
+};
 
 /// What all data-path threads share of one account.
 pub struct Shared {
@@ -25,6 +27,8 @@ pub struct Shared {
     pub slot: Arc<Slot>,
     /// The way into its API.
     pub gate: Gate,
+    /// What is known of its credits.
+    pub credits: Credits,
     /// What second calls may cost.
     pub retries: RetryBudget,
 }
@@ -67,6 +71,9 @@ pub enum Failure {
     /// Too many requests wait.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
+    /// Without credits no call is made.
+    #[error(transparent)]
+    Credits(#[from] CreditsSpent),
     /// A call was tried.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -83,6 +90,7 @@ impl Failure {
             ) => Outcome::Unknown,
             Self::Token(_)
             | Self::Overloaded(_)
+            | Self::Credits(_)
             | Self::Call(
                 CallError::Unreachable(_)
                 | CallError::NoTime
@@ -153,6 +161,7 @@ impl<'a> Deletion<'a> {
         let Shared {
             slot,
             gate,
+            credits,
             retries,
         } = &*self.route.shared;
         retries.gain();
@@ -166,6 +175,8 @@ impl<'a> Deletion<'a> {
             Some(place) => place,
             None => Box::pin(gate.enter(self.deadline)).await?,
         };
+        // Late, so that those who stood in the queue when the credits ended learn of it too.
+        credits.check()?;
         loop {
             let result = self.call(&token).await;
             let is_last = self.calls.len() >= MOST_CALLS;
@@ -252,6 +263,7 @@ impl<'a> Deletion<'a> {
             result: status,
         });
         let answer = result?;
+        self.route.shared.credits.learn(&answer);
         if answer.accepts_token() {
             token.accepted();
         } else if answer.rejects_token() {

@@ -7,6 +7,7 @@ mod answer;
 mod canonical;
 mod connect;
 mod connection;
+mod credits;
 mod gate;
 mod pool;
 mod progress;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 pub use answer::{Answer, InvalidAnswer};
 pub use connect::{Connector, Unreachable, tls_config};
+pub use credits::{Credits, CreditsSpent};
 pub(crate) use gate::Call;
 pub use gate::{Gate, Overloaded};
 pub use pool::Pool;

@@ -201,6 +201,15 @@ impl Row {
                     "connection_limit_reached",
                 )
             },
+            Failure::Credits(spent) => Self {
+                act: Act::ZohoAdmin,
+                retry_after: Some(spent.retry_after),
+                ..Self::of_upstream(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    Code::CreditsExhausted,
+                    "http_request_denied",
+                )
+            },
             Failure::Call(CallError::Unreachable(why)) => Self::of_upstream(
                 StatusCode::BAD_GATEWAY,
                 Code::UpstreamUnreachable,

@@ -74,6 +74,8 @@ pub struct AccountGauges {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Requests that wait.
     pub waiting: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// API credits that the organisation has left, once Zoho has told.
+    pub credits_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
 }
 
 impl AccountGauges {
@@ -87,24 +89,29 @@ impl AccountGauges {
 struct AccountGauge {
     name: &'static str,
     description: &'static str,
-    read: fn(&AccountGauges) -> u64,
+    read: fn(&AccountGauges) -> Option<u64>,
 }
 
-const ACCOUNT_GAUGES: [AccountGauge; 3] = [
+const ACCOUNT_GAUGES: [AccountGauge; 4] = [
     AccountGauge {
         name: "bigin.token.budget.remaining",
         description: "Token requests left in the current window.",
-        read: |account| (account.token_budget)(),
+        read: |account| Some((account.token_budget)()),
     },
     AccountGauge {
         name: "bigin.calls.in_flight",
         description: "Calls to Zoho's API in flight.",
-        read: |account| (account.in_flight)(),
+        read: |account| Some((account.in_flight)()),
     },
     AccountGauge {
         name: "bigin.requests.waiting",
         description: "Requests that wait for a token or for a call to end.",
-        read: |account| (account.waiting)(),
+        read: |account| Some((account.waiting)()),
+    },
+    AccountGauge {
+        name: "bigin.credits.remaining",
+        description: "API credits that Zoho said are left; it says so once half of them are spent.",
+        read: |account| (account.credits_remaining)(),
     },
 ];
 
@@ -252,7 +259,9 @@ impl Metrics {
             .with_description(gauge.description)
             .with_callback(move |seen| {
                 for account in accounts.iter() {
-                    seen.observe((gauge.read)(account), &account.labels());
+                    if let Some(value) = (gauge.read)(account) {
+                        seen.observe(value, &account.labels());
+                    }
                 }
             })
             .build();

@@ -3,6 +3,8 @@
 //! Invariant: a 2xx passes only if the complete body says success. Sources: the error codes on
 //! <https://www.bigin.com/developer/docs/apis/v2/delete-image.html>.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -109,10 +111,20 @@ impl Answer {
         }
     }
 
-    /// Whether it says when to come again.
+    /// When it says to come again, in whole seconds. Zoho's pages know no date here.
     #[must_use]
-    pub fn says_when(&self) -> bool {
-        self.headers.contains_key(RETRY_AFTER)
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.number(&RETRY_AFTER).map(Duration::from_secs)
+    }
+
+    /// How many credits the organisation has left, if it says so.
+    pub(super) fn credits_remaining(&self) -> Option<u64> {
+        self.number(&CREDITS_REMAINING)
+    }
+
+    fn number(&self, name: &HeaderName) -> Option<u64> {
+        let (_, value) = self.headers.iter().find(|(given, _)| *given == name)?;
+        value.to_str().ok()?.trim().parse().ok()
     }
 
     /// Whether a gateway, or Zoho's own edge, says that the API could not be asked, or did not answer.

@@ -61,6 +61,8 @@ codes! {
     TokenRejected = "TOKEN_REJECTED",
     /// There is no usable access token.
     TokenUnavailable = "TOKEN_UNAVAILABLE",
+    /// The organisation's API credits of the day are spent.
+    CreditsExhausted = "CREDITS_EXHAUSTED",
     /// Too many requests wait already.
     Overloaded = "OVERLOADED",
     /// No connection to Zoho could be made.

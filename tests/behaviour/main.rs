@@ -12,6 +12,7 @@ mod accounts;
 mod answers;
 mod attempts;
 mod configuration;
+mod credits;
 mod observability;
 mod process;
 mod requests;

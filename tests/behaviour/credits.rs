@@ -1,0 +1,130 @@
+//! Spent credits are remembered, and found again, without spending more.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, When};
+
+use crate::support::{TestApp, eventually};
+
+const SPENT: &str = "You have exceeded the maximum number of API calls in 24 hours";
+
+/// What Zoho says when credits are spent, with more header lines.
+fn spent(headers: &str) -> ApiFault {
+    let body = format!(
+        "{{\"code\":\"TOO_MANY_REQUESTS\",\"details\":{{}},\"message\":\"{SPENT}\",\"status\":\"error\"}}"
+    );
+    let text = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    ApiFault::before(ApiFaultKind::Raw { text })
+}
+
+#[tokio::test]
+async fn once_credits_are_spent_callers_are_answered_here() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    zoho.on_delete(When::Next(1), spent(""));
+    let first = app.delete_photo("Contacts", 1).await;
+    assert_eq!((first.status.as_u16(), first.outcome()), (429, "refused"));
+    assert_eq!(first.json()["message"], SPENT);
+
+    for id in 2..=10 {
+        let reply = app.delete_photo("Contacts", id).await;
+
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (429, "CREDITS_EXHAUSTED")
+        );
+        assert_eq!(reply.outcome(), "not-sent");
+        assert_eq!(reply.json()["details"]["act"], "zoho-admin");
+        let expected =
+            "bigin-photo-proxy; error=http_request_denied; details=\"CREDITS_EXHAUSTED\"";
+        assert_eq!(reply.header("proxy-status"), expected);
+        let wait: u64 = reply.header("retry-after").parse().unwrap();
+        assert!((55..=60).contains(&wait), "{wait}");
+    }
+    assert_eq!(zoho.ledger().calls, 1);
+}
+
+#[tokio::test]
+async fn when_the_time_is_up_one_call_finds_out() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    zoho.on_delete(When::Always, spent("Retry-After: 1\r\n"));
+    assert_eq!(
+        app.delete_photo("Contacts", 1).await.header("retry-after"),
+        "1"
+    );
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+
+    let replies = join_all((1..=20).map(|id| app.delete_photo("Contacts", id))).await;
+
+    assert_eq!(zoho.ledger().calls, 2);
+    let here = replies
+        .iter()
+        .filter(|reply| reply.code() == "CREDITS_EXHAUSTED")
+        .count();
+    assert_eq!(here, 19);
+}
+
+#[tokio::test]
+async fn when_there_are_credits_again_everything_goes_on() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    zoho.on_delete(When::Next(1), spent("Retry-After: 1\r\n"));
+    assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "refused");
+
+    eventually("credits again", async || {
+        app.delete_photo("Contacts", 1).await.outcome() == "deleted"
+    })
+    .await;
+    for id in 1..=10 {
+        assert_eq!(app.delete_photo("Contacts", id).await.outcome(), "deleted");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_does_not_prove_that_there_are_credits_again() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    zoho.on_delete(When::Next(1), spent("Retry-After: 1\r\n"));
+    zoho.on_delete(
+        When::Next(1),
+        ApiFault::before(ApiFaultKind::Answer {
+            status: 500,
+            code: "INTERNAL_ERROR".into(),
+            message: "Internal Server Error".to_owned(),
+        }),
+    );
+    app.delete_photo("Contacts", 1).await;
+    eventually("the probe", async || {
+        app.delete_photo("Contacts", 1).await.code() == "INTERNAL_ERROR"
+    })
+    .await;
+
+    assert_eq!(
+        app.delete_photo("Contacts", 1).await.code(),
+        "CREDITS_EXHAUSTED"
+    );
+}
+
+#[tokio::test]
+async fn what_zoho_says_of_the_credits_left_is_a_gauge() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    assert!(
+        !app.admin("/metrics")
+            .await
+            .body
+            .contains("bigin_credits_remaining{")
+    );
+    zoho.on_delete(When::Next(1), spent("X-API-CREDITS-REMAINING: 42\r\n"));
+    app.delete_photo("Contacts", 1).await;
+
+    let left = app
+        .metric("bigin_credits_remaining", &[r#"account="main""#])
+        .await;
+    assert!((left - 42.0).abs() < f64::EPSILON);
+}
