@@ -161,7 +161,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigErro
 /// Reads a configuration from the text of a file and an environment.
 pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErrors> {
     let layers = Layers::merge(text, environment)?;
-    let root = Section::root(layers.table());
+    let root = layers.root();
 
     let accounts = account::read_all(&root);
     let names = account::read_names(&root, &accounts);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::reader::Section;
 use super::{AccountConfig, ConfigErrors};
 
 /// The defaults, which are also their documentation.
@@ -55,34 +56,53 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
 }
 
 /// The merged keys, not yet checked.
-pub(super) struct Layers(Table);
+pub(super) struct Layers {
+    table: Table,
+    /// What is wrong with variables, each with its name.
+    errors: Vec<String>,
+}
 
 impl Layers {
-    /// Puts the file over the defaults, and the environment over both.
+    /// Puts the file over the defaults, and the environment over both. Fails if the file is not TOML: nobody knows then
+    /// what it wanted to say, and only the variables are still checked.
     pub(super) fn merge(text: &str, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let mut table: Table = DEFAULTS
-            .parse()
-            .expect("config/default.toml is TOML: a test reads it");
-        let file = text
-            .parse()
-            .map_err(|error| ConfigErrors(vec![syntax_error(text, &error)]))?;
-        put_over(&mut table, file);
-        for (name, value) in &environment.0 {
-            if let Some(key) = name.strip_prefix(PREFIX) {
-                set(&mut table, key, value)
-                    .map_err(|problem| ConfigErrors(vec![format!("{name}: {problem}")]))?;
+        let mut layers = Self {
+            table: DEFAULTS
+                .parse()
+                .expect("config/default.toml is TOML: a test reads it"),
+            errors: Vec::new(),
+        };
+        let file = text.parse().map_err(|error| syntax_error(text, &error));
+        let unreadable = file.map(|file| put_over(&mut layers.table, file)).err();
+        layers.put_environment_over(environment);
+        match unreadable {
+            None => Ok(layers),
+            Some(error) => {
+                layers.errors.insert(0, error);
+                Err(ConfigErrors(layers.errors))
             }
         }
-        Ok(Self(table))
     }
 
-    pub(super) fn table(&self) -> Table {
-        self.0.clone()
+    fn put_environment_over(&mut self, environment: &Environment) {
+        for (name, value) in &environment.0 {
+            let Some(key) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
+            if let Err(problem) = set(&mut self.table, key, value) {
+                self.errors.push(format!("{name}: {problem}"));
+            }
+        }
+    }
+
+    /// All keys, to be read; what is wrong so far is said with the rest.
+    pub(super) fn root(&self) -> Section {
+        Section::root(self.table.clone(), self.errors.clone())
     }
 
     /// The keys in effect, as TOML: with the hosts that the data centers mean, without the secrets.
     pub(super) fn render(&self, accounts: &[AccountConfig]) -> String {
-        let mut table = self.0.clone();
+        let mut table = self.table.clone();
         for account in accounts {
             let sections = table.get_mut("accounts").and_then(Value::as_table_mut);
             let section = sections.and_then(|all| all.get_mut(&account.name)?.as_table_mut());

@@ -22,12 +22,12 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// The outermost table.
-    pub(super) fn root(table: Table) -> Self {
+    /// The outermost table, and what is known to be wrong.
+    pub(super) fn root(table: Table, errors: Vec<String>) -> Self {
         Self {
             path: String::new(),
             keys: RefCell::new(table),
-            errors: Rc::default(),
+            errors: Rc::new(RefCell::new(errors)),
         }
     }
 

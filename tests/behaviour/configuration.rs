@@ -300,3 +300,29 @@ fn a_configuration_that_is_not_there_exits_2() {
         "{stderr}"
     );
 }
+
+#[test]
+fn the_errors_of_all_layers_are_told_at_once() {
+    let environment = Environment::from([
+        ("BIGIN_PHOTO_PROXY__SERVER__THREADS", "red"),
+        ("BIGIN_PHOTO_PROXY__TOKEN", "red"),
+        ("BIGIN_PHOTO_PROXY__UPSTREAM__QUEUE__MORE", "red"),
+    ]);
+    let keys = |text: &str| {
+        let errors = parse_with(text, &environment).err().unwrap();
+        let keys = errors.iter().map(|error| error.split(": ").next().unwrap());
+        keys.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_environment = [
+        "BIGIN_PHOTO_PROXY__SERVER__THREADS",
+        "BIGIN_PHOTO_PROXY__TOKEN",
+        "BIGIN_PHOTO_PROXY__UPSTREAM__QUEUE__MORE",
+    ];
+
+    let told = keys(&format!("colour = 1\nserver.idle_timeout = 7\n{ACCOUNT}"));
+    assert_eq!(told[..3], of_environment);
+    assert_eq!(told[3..], ["colour", "server.idle_timeout"]);
+    let told = keys("not toml");
+    assert_eq!(told[0], "line 1");
+    assert_eq!(told[1..], of_environment, "the rest cannot be known");
+}
