@@ -5,6 +5,7 @@
 
 mod account;
 mod layers;
+mod log;
 mod reader;
 mod secret;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use account::AccountConfig;
 pub use layers::Environment;
 use layers::Layers;
+pub use log::{LogConfig, LogFormat};
 use reader::Section;
 pub use secret::Secret;
 
@@ -120,24 +122,6 @@ impl TokenConfig {
     }
 }
 
-/// What is logged, and how.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// Directives as in `RUST_LOG`.
-    pub level: String,
-    /// The form of a line.
-    pub format: LogFormat,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
 /// Everything that is wrong with a configuration, each with its key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
@@ -173,7 +157,7 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
         ),
         upstream: read_upstream(&root.section("upstream")),
         token: read_token(&root.section("token")),
-        log: read_log(&root.section("log"), environment),
+        log: log::read(&root.section("log"), environment),
         otlp_endpoint: read_otlp_endpoint(&root.section("telemetry"), environment),
         warnings: Vec::new(),
         effective: layers.render(&accounts),
@@ -227,39 +211,6 @@ fn read_token(token: &Section) -> TokenConfig {
             "budget_window",
             Duration::from_millis(100)..=Duration::from_hours(24),
         ),
-    }
-}
-
-fn read_log(log: &Section, environment: &Environment) -> LogConfig {
-    let level = directives(&log.text("level"));
-    let overriding = environment
-        .value("RUST_LOG")
-        .filter(|directives| !directives.is_empty());
-    let level = overriding.map_or(level, str::to_owned);
-    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
-        log.error(
-            "level",
-            "must be error, warn, info, debug or trace, or directives as in RUST_LOG",
-        );
-    }
-    let format = match log.text("format").as_str() {
-        "json" => LogFormat::Json,
-        "text" => LogFormat::Text,
-        _ => {
-            log.error("format", "must be \"json\" or \"text\"");
-            LogFormat::Json
-        }
-    };
-    LogConfig { level, format }
-}
-
-/// The directives for a level: it is meant for this program; libraries speak up from warnings on.
-fn directives(level: &str) -> String {
-    let is_level = ["error", "warn", "info", "debug", "trace"].contains(&level);
-    if is_level {
-        format!("warn,bigin_photo_proxy={level}")
-    } else {
-        level.to_owned()
     }
 }
 

@@ -137,6 +137,11 @@ impl Section {
             .push(format!("{}: {problem}", self.path_of(key)));
     }
 
+    /// Notes that an environment variable is wrong which is no key of ours.
+    pub(super) fn error_of_variable(&self, name: &str, problem: impl Display) {
+        self.errors.borrow_mut().push(format!("{name}: {problem}"));
+    }
+
     /// Whether everything was right, for the root.
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
         let errors = Rc::clone(&self.errors);

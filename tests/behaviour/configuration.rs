@@ -326,3 +326,51 @@ fn the_errors_of_all_layers_are_told_at_once() {
     assert_eq!(told[0], "line 1");
     assert_eq!(told[1..], of_environment, "the rest cannot be known");
 }
+
+#[test]
+fn a_level_is_known_in_any_case_and_a_misspelt_one_is_an_error() {
+    for level in ["INFO", "Info", "info"] {
+        let config = parse(&format!("log.level = \"{level}\"\n{ACCOUNT}"))
+            .unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert_eq!(config.log.level, "warn,bigin_photo_proxy=info");
+    }
+    for level in ["loud", "warning", "hyper", "[span]", "info ", ""] {
+        let error = error_of(&format!("log.level = \"{level}\"\n{ACCOUNT}"));
+        assert!(error.starts_with("log.level: must be error, "), "{error}");
+        assert!(level.is_empty() || !error.contains(level), "{error}");
+    }
+    for directives in [
+        "off",
+        "warn,hyper",
+        "hyper=debug",
+        "bigin_photo_proxy",
+        "bigin_photo_proxy::server",
+    ] {
+        let config = parse(&format!("log.level = \"{directives}\"\n{ACCOUNT}"))
+            .unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert_eq!(config.log.level, directives);
+    }
+}
+
+#[test]
+fn rust_log_is_checked_as_the_key_is_and_named_itself() {
+    let with = |value| parse_with(ACCOUNT, &Environment::from([("RUST_LOG", value)]));
+
+    assert_eq!(
+        with("").ok().unwrap().log.level,
+        "warn,bigin_photo_proxy=info"
+    );
+    assert_eq!(with("DEBUG").ok().unwrap().log.level, "DEBUG");
+    for value in ["loud", "warning", "=,="] {
+        let Err(errors) = with(value) else {
+            panic!("{value}")
+        };
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with("RUST_LOG: must be "), "{errors:?}");
+    }
+    let both = parse_with(
+        &format!("log.level = \"loud\"\n{ACCOUNT}"),
+        &Environment::from([("RUST_LOG", "quiet")]),
+    );
+    assert_eq!(both.err().unwrap().len(), 2);
+}
