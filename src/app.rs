@@ -112,7 +112,7 @@ impl App {
             admin,
         } = self;
         let tls = Arc::new(upstream::tls_config(
-            config.upstream.ca_file.as_deref(),
+            &config.upstream.ca,
             config.needs_tls(),
         )?);
         let telemetry = Telemetry::start(config.otlp_endpoint.as_deref(), &tls)?;

@@ -4,6 +4,7 @@
 //! own section, already in its own types. Errors name keys, never values.
 
 mod account;
+mod authorities;
 mod layers;
 mod log;
 mod reader;
@@ -11,8 +12,10 @@ mod secret;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+
+use rustls::RootCertStore;
 
 pub use account::AccountConfig;
 pub use layers::Environment;
@@ -98,7 +101,7 @@ pub struct UpstreamConfig {
     /// How long a request waits for a place.
     pub queue_timeout: Duration,
     /// Further certificate authorities.
-    pub ca_file: Option<PathBuf>,
+    pub ca: RootCertStore,
 }
 
 /// How access tokens are asked for.
@@ -198,8 +201,7 @@ fn read_upstream(upstream: &Section) -> UpstreamConfig {
         max_in_flight: upstream.number("max_in_flight", 1..=10_000),
         queue: upstream.number("queue", 0..=100_000),
         queue_timeout: upstream.duration("queue_timeout", a_while),
-        ca_file: Some(PathBuf::from(upstream.text("ca_file")))
-            .filter(|path| !path.as_os_str().is_empty()),
+        ca: authorities::read(upstream, "ca_file"),
     }
 }
 

@@ -4,18 +4,15 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
 
-use anyhow::Context;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tokio_util::either::Either;
@@ -122,16 +119,13 @@ impl Connector {
     }
 }
 
-/// What certificates to trust: the system's, and those in `ca_file`. Without `needed`, none: it spares the reading.
-pub fn tls_config(ca_file: Option<&Path>, needed: bool) -> anyhow::Result<ClientConfig> {
+/// What certificates to trust: the system's, and those of `further`. Without `needed`, none: it spares the reading.
+pub fn tls_config(further: &RootCertStore, needed: bool) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     if needed {
         // A single unreadable file among the system's is no reason to fail; that none is readable is one, below.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = ca_file {
-            add_file(&mut roots, path)
-                .with_context(|| format!("upstream.ca_file: {}", path.display()))?;
-        }
+        roots.extend(further.roots.iter().cloned());
         anyhow::ensure!(
             !roots.is_empty(),
             "no certificate authority to trust: install ca-certificates, or set upstream.ca_file"
@@ -143,16 +137,6 @@ pub fn tls_config(ca_file: Option<&Path>, needed: bool) -> anyhow::Result<Client
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> anyhow::Result<()> {
-    let mut found = false;
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
-        found = true;
-    }
-    anyhow::ensure!(found, "holds no certificate");
-    Ok(())
 }
 
 /// The system's resolver. A type of our own marks its failures.

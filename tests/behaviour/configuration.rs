@@ -374,3 +374,49 @@ fn rust_log_is_checked_as_the_key_is_and_named_itself() {
     );
     assert_eq!(both.err().unwrap().len(), 2);
 }
+
+#[test]
+fn a_ca_file_must_hold_certificates() {
+    let path = std::env::temp_dir().join(format!("ca-{:016x}.pem", fastrand::u64(..)));
+    let with = |path: &std::path::Path| parse(&format!("upstream.ca_file = {path:?}\n{ACCOUNT}"));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap()
+        .pem();
+    let begin = "-----BEGIN CERTIFICATE-----\n";
+
+    std::fs::write(&path, format!("{certificate}{certificate}")).unwrap();
+    assert_eq!(with(&path).ok().unwrap().upstream.ca.len(), 2);
+    for content in [
+        "",
+        "hunter2",
+        &key.serialize_pem(),
+        &format!("{begin}aHVudGVyMg==\n-----END CERTIFICATE-----\n"),
+        &format!("{certificate}{begin}hunter2"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let errors = with(&path).err().unwrap();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with("upstream.ca_file: "), "{errors:?}");
+        assert!(!errors[0].contains("hunter2"), "{errors:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let errors = with(&path).err().unwrap();
+    assert!(
+        errors[0].starts_with("upstream.ca_file: cannot be read"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_ca_file_that_is_not_there_exits_2() {
+    for command in ["check", "serve"] {
+        let config = format!("upstream.ca_file = \"/nonexistent.pem\"\n{ACCOUNT}");
+        let (code, stdout, stderr) = Program::run(&[command], Some(&config));
+
+        assert_eq!((code, stdout.as_str()), (2, ""));
+        assert!(stderr.starts_with("upstream.ca_file: "), "{stderr}");
+    }
+}
