@@ -152,12 +152,10 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
 
     let accounts = account::read_all(&root);
     let names = account::read_names(&root, &accounts);
+    let server = read_server(&root.section("server"));
     let config = Config {
-        server: read_server(&root.section("server")),
-        admin_listen: root.section("admin").parsed(
-            "listen",
-            "must be an address with a port, such as 0.0.0.0:8081",
-        ),
+        admin_listen: read_admin_listen(&root.section("admin"), &server),
+        server,
         upstream: read_upstream(&root.section("upstream")),
         token: read_token(&root.section("token")),
         log: log::read(&root.section("log"), environment),
@@ -191,6 +189,18 @@ fn read_server(server: &Section) -> ServerConfig {
         drain_delay: server.duration("drain_delay", Duration::ZERO..=hour),
         drain_timeout: server.duration("drain_timeout", Duration::ZERO..=hour),
     }
+}
+
+fn read_admin_listen(admin: &Section, server: &ServerConfig) -> SocketAddr {
+    let listen: SocketAddr = admin.parsed(
+        "listen",
+        "must be an address with a port, such as 0.0.0.0:8081",
+    );
+    // Port 0 is any free one.
+    if listen == server.listen && listen.port() != 0 {
+        admin.error("listen", "must not be the same as server.listen");
+    }
+    listen
 }
 
 fn read_upstream(upstream: &Section) -> UpstreamConfig {

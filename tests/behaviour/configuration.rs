@@ -420,3 +420,15 @@ fn a_ca_file_that_is_not_there_exits_2() {
         assert!(stderr.starts_with("upstream.ca_file: "), "{stderr}");
     }
 }
+
+#[test]
+fn the_two_listeners_need_a_port_each() {
+    let at = |port: u16| {
+        format!(
+            "server.listen = \"127.0.0.1:{port}\"\nadmin.listen = \"127.0.0.1:{port}\"\n{ACCOUNT}"
+        )
+    };
+
+    assert!(error_of(&at(8080)).starts_with("admin.listen: "));
+    assert!(parse(&at(0)).is_ok(), "the system chooses two");
+}
