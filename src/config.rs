@@ -9,6 +9,7 @@ mod layers;
 mod log;
 mod reader;
 mod secret;
+mod telemetry;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -159,7 +160,7 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
         upstream: read_upstream(&root.section("upstream")),
         token: read_token(&root.section("token")),
         log: log::read(&root.section("log"), environment),
-        otlp_endpoint: read_otlp_endpoint(&root.section("telemetry"), environment),
+        otlp_endpoint: telemetry::read_endpoint(&root.section("telemetry"), environment),
         warnings: Vec::new(),
         effective: layers.render(&accounts),
         names,
@@ -224,28 +225,6 @@ fn read_token(token: &Section) -> TokenConfig {
             Duration::from_millis(100)..=Duration::from_hours(24),
         ),
     }
-}
-
-fn read_otlp_endpoint(telemetry: &Section, environment: &Environment) -> Option<String> {
-    let key = telemetry.text("otlp_endpoint");
-    let endpoint = if key.is_empty() {
-        environment.value("OTEL_EXPORTER_OTLP_ENDPOINT")?
-    } else {
-        &key
-    };
-    let endpoint = endpoint.trim_end_matches('/');
-    if endpoint.is_empty() {
-        return None;
-    }
-    if !url::Url::parse(endpoint)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    {
-        telemetry.error(
-            "otlp_endpoint",
-            "must be a URL such as http://collector:4318 (or OTEL_EXPORTER_OTLP_ENDPOINT)",
-        );
-    }
-    Some(endpoint.to_owned())
 }
 
 fn with_warnings(mut config: Config) -> Config {

@@ -432,3 +432,33 @@ fn the_two_listeners_need_a_port_each() {
     assert!(error_of(&at(8080)).starts_with("admin.listen: "));
     assert!(parse(&at(0)).is_ok(), "the system chooses two");
 }
+
+#[test]
+fn an_otlp_endpoint_holds_no_credentials_and_is_not_quoted_if_it_does() {
+    for endpoint in [
+        "http://user:hunter2@collector:4318",
+        "http://hunter2@collector:4318",
+        "http://:hunter2@collector:4318",
+        "https://collector:4318/?key=hunter2",
+        "https://collector:4318/v1?",
+        "https://collector:4318/#hunter2",
+        "ftp://collector",
+        "collector",
+    ] {
+        let error = error_of(&format!(
+            "telemetry.otlp_endpoint = {endpoint:?}\n{ACCOUNT}"
+        ));
+        assert!(error.starts_with("telemetry.otlp_endpoint: "), "{error}");
+        let of_environment = parse_with(
+            ACCOUNT,
+            &Environment::from([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]),
+        );
+        let errors = of_environment.err().unwrap();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: "),
+            "{errors:?}"
+        );
+        assert!(!error.contains("hunter2") && !errors[0].contains("hunter2"));
+    }
+}
