@@ -154,7 +154,7 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
     let accounts = account::read_all(&root);
     let names = account::read_names(&root, &accounts);
     let server = read_server(&root.section("server"));
-    let config = Config {
+    let mut config = Config {
         admin_listen: read_admin_listen(&root.section("admin"), &server),
         server,
         upstream: read_upstream(&root.section("upstream")),
@@ -162,11 +162,12 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
         log: log::read(&root.section("log"), environment),
         otlp_endpoint: telemetry::read_endpoint(&root.section("telemetry"), environment),
         warnings: Vec::new(),
-        effective: layers.render(&accounts),
+        effective: String::new(),
         names,
         accounts,
     };
     root.finish()?;
+    config.effective = effective(layers, &config, environment);
     Ok(with_warnings(config))
 }
 
@@ -225,6 +226,28 @@ fn read_token(token: &Section) -> TokenConfig {
             Duration::from_millis(100)..=Duration::from_hours(24),
         ),
     }
+}
+
+/// The keys in effect as TOML, with what stands elsewhere put into its key.
+fn effective(mut layers: Layers, config: &Config, environment: &Environment) -> String {
+    let default_account = config.names.name_of(config.names.default_id());
+    layers.put(&["default_account"], default_account);
+    if let Some(directives) = log::overriding(environment) {
+        layers.put(&["log", "level"], directives);
+    }
+    if let Some(endpoint) = &config.otlp_endpoint {
+        layers.put(&["telemetry", "otlp_endpoint"], endpoint);
+    }
+    for account in &config.accounts {
+        let urls = [
+            ("accounts_url", account.accounts.to_string()),
+            ("api_url", account.api.to_string()),
+        ];
+        for (key, url) in urls {
+            layers.put(&["accounts", &account.name, key], &url);
+        }
+    }
+    layers.render()
 }
 
 fn with_warnings(mut config: Config) -> Config {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::ConfigErrors;
 use super::reader::Section;
-use super::{AccountConfig, ConfigErrors};
 
 /// The defaults, which are also their documentation.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -100,25 +100,30 @@ impl Layers {
         Section::root(self.table.clone(), self.errors.clone())
     }
 
-    /// The keys in effect, as TOML: with the hosts that the data centers mean, without the secrets.
-    pub(super) fn render(&self, accounts: &[AccountConfig]) -> String {
-        let mut table = self.table.clone();
-        for account in accounts {
-            let sections = table.get_mut("accounts").and_then(Value::as_table_mut);
-            let section = sections.and_then(|all| all.get_mut(&account.name)?.as_table_mut());
-            let Some(section) = section else { continue };
-            section.insert(
-                "accounts_url".to_owned(),
-                account.accounts.to_string().into(),
-            );
-            section.insert("api_url".to_owned(), account.api.to_string().into());
+    /// Puts a value over the key at the end of `path`, whose sections are there.
+    pub(super) fn put(&mut self, path: &[&str], value: &str) {
+        let Some((key, sections)) = path.split_last() else {
+            return;
+        };
+        let section = sections.iter().try_fold(&mut self.table, |table, name| {
+            table.get_mut(*name)?.as_table_mut()
+        });
+        if let Some(section) = section {
+            section.insert((*key).to_owned(), value.into());
+        }
+    }
+
+    /// The keys as TOML, without the secrets.
+    pub(super) fn render(mut self) -> String {
+        let accounts = self.table.get_mut("accounts").and_then(Value::as_table_mut);
+        for (_, account) in accounts.into_iter().flatten() {
             for secret in SECRETS {
-                if let Some(value) = section.get_mut(secret) {
+                if let Some(value) = account.get_mut(secret) {
                     *value = "(not shown)".into();
                 }
             }
         }
-        toml::to_string(&table).expect("a table that was parsed can be written")
+        toml::to_string(&self.table).expect("a table that was parsed can be written")
     }
 }
 

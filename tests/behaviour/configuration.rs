@@ -462,3 +462,31 @@ fn an_otlp_endpoint_holds_no_credentials_and_is_not_quoted_if_it_does() {
         assert!(!error.contains("hunter2") && !errors[0].contains("hunter2"));
     }
 }
+
+#[test]
+fn check_prints_what_the_environment_and_a_single_account_put_into_effect() {
+    let config = parse_with(
+        &format!("log.level = \"warn\"\n{ACCOUNT}"),
+        &Environment::from([
+            ("RUST_LOG", "hyper=debug"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/"),
+        ]),
+    )
+    .unwrap_or_else(|errors| panic!("{errors:?}"));
+
+    for line in [
+        "level = \"hyper=debug\"",
+        "otlp_endpoint = \"http://127.0.0.1:4318\"",
+        "default_account = \"main\"",
+    ] {
+        assert!(
+            config.effective.lines().any(|it| it == line),
+            "{line} is missing:\n{}",
+            config.effective
+        );
+    }
+    let plain = parse(&format!("log.level = \"warn\"\n{ACCOUNT}"));
+    let effective = plain.ok().unwrap().effective;
+    assert!(effective.contains("level = \"warn\"\n"), "{effective}");
+    assert!(effective.contains("otlp_endpoint = \"\"\n"), "{effective}");
+}
