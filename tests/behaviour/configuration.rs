@@ -254,16 +254,22 @@ fn data_centers_that_bigin_does_not_list_need_both_urls() {
 
 #[test]
 fn a_budget_beyond_zohos_limit_is_accepted_with_a_warning() {
-    let config = parse(&format!("token.budget_window = \"5m\"\n{ACCOUNT}"))
-        .ok()
-        .unwrap();
-
-    assert!(
+    let warned = |budget: usize, window: &str| {
+        let keys = format!("token.budget = {budget}\ntoken.budget_window = \"{window}\"\n");
+        let config = parse(&format!("{keys}{ACCOUNT}")).ok().unwrap();
         config
             .warnings
             .iter()
             .any(|warning| warning.contains("token.budget"))
-    );
+    };
+
+    // A window that is longer does not spread its requests: all of them may fall into its first ten minutes.
+    for (budget, window) in [(8, "5m"), (9, "10m"), (9, "1h"), (48, "1h"), (9, "24h")] {
+        assert!(warned(budget, window), "{budget} in {window}");
+    }
+    for (budget, window) in [(4, "5m"), (8, "10m"), (8, "1h"), (8, "24h")] {
+        assert!(!warned(budget, window), "{budget} in {window}");
+    }
 }
 
 #[test]
