@@ -53,6 +53,11 @@ impl Section {
         self.keys.borrow().keys().cloned().collect()
     }
 
+    /// Whether a key is there and not read yet, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.borrow().contains_key(key)
+    }
+
     /// A text; empty if the key is missing.
     pub(super) fn text(&self, key: &str) -> String {
         match self.take(key) {

@@ -18,26 +18,29 @@ impl Secret {
     /// Reads `key` or the first file of `key_file`.
     pub(super) fn read(account: &Section, key: &str) -> Self {
         let file_key = format!("{key}_file");
-        let (inline, files) = (account.text(key), account.texts(&file_key));
-        let text = match (inline.is_empty(), files.first()) {
-            (false, None) => inline,
-            (true, Some(path)) => match std::fs::read_to_string(path) {
+        // An empty one is there as well: somebody meant to fill it.
+        let has_both = account.has(key) && account.has(&file_key);
+        let inline = account.has(key).then(|| account.text(key));
+        let files = account.texts(&file_key);
+        let text = match (inline, files.first()) {
+            _ if has_both => {
+                account.error(
+                    &file_key,
+                    format!("and {key} are both given: leave one of them out"),
+                );
+                return Self::new("ambiguous");
+            }
+            (Some(inline), _) => inline,
+            (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) => {
                     account.error(&file_key, format!("cannot be read: {error}"));
                     return Self::new("unread");
                 }
             },
-            (true, None) => {
+            (None, None) => {
                 account.error(&file_key, format!("is missing (or {key})"));
                 return Self::new("missing");
-            }
-            (false, Some(_)) => {
-                account.error(
-                    &file_key,
-                    format!("and {key} are both given: leave one of them out"),
-                );
-                return Self::new("ambiguous");
             }
         };
         let text = without_newline(&text);

@@ -496,3 +496,26 @@ fn check_prints_what_the_environment_and_a_single_account_put_into_effect() {
     assert!(effective.contains("level = \"warn\"\n"), "{effective}");
     assert!(effective.contains("otlp_endpoint = \"\"\n"), "{effective}");
 }
+
+#[test]
+fn a_secret_that_is_given_twice_is_refused_even_if_it_is_empty() {
+    let with = |keys: &str| {
+        let account = ACCOUNT.replace("client_secret = \"hunter2-secret\"\n", keys);
+        error_of(&account)
+    };
+    let both = "accounts.main.client_secret_file: and client_secret are both given";
+
+    for keys in [
+        "client_secret = \"\"\nclient_secret_file = \"/dev/null\"\n",
+        "client_secret = \"s\"\nclient_secret_file = \"\"\n",
+        "client_secret = \"s\"\nclient_secret_file = []\n",
+        "client_secret = \"\"\nclient_secret_file = []\n",
+    ] {
+        assert!(with(keys).starts_with(both), "{}", with(keys));
+    }
+    assert!(with("client_secret = \"\"\n").starts_with("accounts.main.client_secret: must be"));
+    assert!(
+        with("client_secret_file = []\n")
+            .starts_with("accounts.main.client_secret_file: is missing")
+    );
+}
