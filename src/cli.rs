@@ -1,6 +1,7 @@
 //! The commands, and what their exit codes mean.
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -65,14 +66,9 @@ pub enum Exit {
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Serve { config } => with_config(&config, serve),
-        Command::Check { config } => with_config(&config, |config| {
-            print(config.effective.trim_end());
-            config
-                .warnings
-                .iter()
-                .for_each(|warning| print(format_args!("# warning: {warning}")));
-            Exit::Clean
-        }),
+        Command::Check { config } => {
+            with_config(&config, |config| check(&config).unwrap_or_else(failed))
+        }
         Command::Sandbox => sandbox().unwrap_or_else(failed),
     }
 }
@@ -82,6 +78,14 @@ fn with_config(path: &Path, command: impl FnOnce(Config) -> Exit) -> Exit {
         Ok(config) => command(config),
         Err(errors) => misconfigured(&errors),
     }
+}
+
+fn check(config: &Config) -> anyhow::Result<Exit> {
+    print(config.effective.trim_end())?;
+    for warning in &config.warnings {
+        print(format_args!("# warning: {warning}"))?;
+    }
+    Ok(Exit::Clean)
 }
 
 fn serve(config: Config) -> Exit {
@@ -130,7 +134,7 @@ Ctrl-C ends it. Below: the proxy's log.
         zoho = zoho.api_url(),
         proxy = config.server.listen,
         admin = config.admin_listen,
-    ));
+    ))?;
     Ok(serve(config))
 }
 
@@ -195,18 +199,15 @@ fn failed(error: anyhow::Error) -> Exit {
     Exit::Failed
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "what a person asked for on the command line"
-)]
-fn print(text: impl Display) {
-    println!("{text}");
+/// Prints what a person asked for on the command line, and fails if it cannot be written.
+fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .context("standard output cannot be written")
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "what a person must read although nothing is logged yet"
-)]
+/// Prints what a person must read although nothing is logged yet. If nobody can, the exit code still says it.
 fn complain(text: impl Display) {
-    eprintln!("{text}");
+    drop(writeln!(io::stderr(), "{text}"));
 }

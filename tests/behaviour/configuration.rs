@@ -1,5 +1,7 @@
 //! What operators write, and what they are told when it is wrong: every key, and never a value.
 
+use std::process::Stdio;
+
 use bigin_photo_proxy::config::{self, Config, Environment};
 
 use crate::support::Program;
@@ -518,4 +520,23 @@ fn a_secret_that_is_given_twice_is_refused_even_if_it_is_empty() {
         with("client_secret_file = []\n")
             .starts_with("accounts.main.client_secret_file: is missing")
     );
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_no_panic() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (reader, broken) = std::io::pipe().unwrap();
+    drop(reader);
+    for stdout in [Stdio::from(full), Stdio::from(broken)] {
+        let (code, stderr) = Program::run_into(stdout, &["check"], ACCOUNT);
+
+        assert_eq!(code, 1, "{stderr}");
+        assert!(
+            stderr.starts_with("bigin-photo-proxy: standard output cannot be written: "),
+            "{stderr}"
+        );
+    }
 }

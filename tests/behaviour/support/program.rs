@@ -35,22 +35,26 @@ impl Program {
 
     /// Runs a command to its end: exit code, standard output, standard error.
     pub(crate) fn run(arguments: &[&str], config: Option<&str>) -> (i32, String, String) {
+        Self::run_in(&[], arguments, config)
+    }
+
+    /// The same, with environment variables.
+    pub(crate) fn run_in(
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+        config: Option<&str>,
+    ) -> (i32, String, String) {
         let mut command = command();
-        command.args(arguments);
-        let path = config.map(config_file);
-        if let Some(path) = &path {
-            command.arg("--config").arg(path);
-        }
-        let output = command.output().unwrap();
-        if let Some(path) = &path {
-            std::fs::remove_file(path).unwrap();
-        }
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (
-            output.status.code().unwrap(),
-            text(output.stdout),
-            text(output.stderr),
-        )
+        command.args(arguments).envs(variables.iter().copied());
+        to_the_end(command, config)
+    }
+
+    /// The same, with a standard output of one's own: exit code, standard error.
+    pub(crate) fn run_into(stdout: Stdio, arguments: &[&str], config: &str) -> (i32, String) {
+        let mut command = command();
+        command.args(arguments).stdout(stdout);
+        let (code, _, stderr) = to_the_end(command, Some(config));
+        (code, stderr)
     }
 
     /// The next log line.
@@ -108,6 +112,23 @@ fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bigin-photo-proxy"));
     command.env_remove("RUST_LOG");
     command
+}
+
+fn to_the_end(mut command: Command, config: Option<&str>) -> (i32, String, String) {
+    let path = config.map(config_file);
+    if let Some(path) = &path {
+        command.arg("--config").arg(path);
+    }
+    let output = command.output().unwrap();
+    if let Some(path) = &path {
+        std::fs::remove_file(path).unwrap();
+    }
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 fn config_file(text: &str) -> PathBuf {
