@@ -83,20 +83,22 @@ impl App {
         self.admin.local_addr().unwrap_or(self.config.admin_listen)
     }
 
-    /// Runs until the shutdown is asked for and over, or until `insisted` ends.
-    pub fn run(
+    /// Runs until the shutdown is asked for and over, or until what `listen` returns ends. `listen` is called first of
+    /// all, so that whoever asks for the end while the rest starts is heard.
+    pub fn run<Insisted: Future<Output = ()>>(
         self,
         shutdown: &Shutdown,
         log: &Log,
-        insisted: impl Future<Output = std::io::Result<()>>,
+        listen: impl FnOnce() -> std::io::Result<Insisted>,
     ) -> anyhow::Result<Ending> {
         let control = runtime()?;
         let ending = control.block_on(async {
+            let insisted = listen().context("signals cannot be received")?;
             let running = self.start(shutdown, log)?;
             tokio::select! {
                 ending = running.until_over(shutdown) => ending,
                 // Whatever is lost then is lost on demand.
-                done = insisted => done.map(|()| Ending::Cut).context("signals cannot be received"),
+                () = insisted => Ok(Ending::Cut),
             }
         });
         // A token request may be waiting for the resolver, which cannot be interrupted.

@@ -104,7 +104,7 @@ fn serve_with(config: Config, log: &Log) -> anyhow::Result<Ending> {
     let ending = App::bind(config).and_then(|app| {
         tracing::info!(version = crate::VERSION, listen = %app.address(), admin = %app.admin_address(), "serving");
         let shutdown = Shutdown::default();
-        app.run(&shutdown, log, shutdown::on_signals(shutdown.clone()))
+        app.run(&shutdown, log, || shutdown::on_signals(shutdown.clone()))
     });
     log.flush(telemetry::FLUSH_TIMEOUT);
     ending

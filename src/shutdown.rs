@@ -67,18 +67,20 @@ impl Shutdown {
     }
 }
 
-/// Asks for the end at the first SIGTERM or SIGINT, and returns at the second.
-pub async fn on_signals(shutdown: Shutdown) -> std::io::Result<()> {
+/// Receives SIGTERM and SIGINT from now on, inside a runtime: before, one would kill the process, or be lost if it is
+/// process 1. What is returned asks for the end at the first signal, and returns at the second.
+pub fn on_signals(shutdown: Shutdown) -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    for _ in 0..2 {
-        // A signal that comes while the other one is handled stays pending in its stream.
-        tokio::select! {
-            _ = terminate.recv() => shutdown.ask(false),
-            _ = interrupt.recv() => shutdown.ask(true),
+    Ok(async move {
+        for _ in 0..2 {
+            // A signal that comes while the other one is handled stays pending in its stream.
+            tokio::select! {
+                _ = terminate.recv() => shutdown.ask(false),
+                _ = interrupt.recv() => shutdown.ask(true),
+            }
         }
-    }
-    Ok(())
+    })
 }

@@ -1,5 +1,6 @@
 //! The program as operators run it: commands, signals, exit codes, and an end that loses nothing.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bigin_photo_proxy::app::Ending;
@@ -293,4 +294,40 @@ fn the_help_documents_the_exit_codes() {
 fn a_wrong_command_line_exits_2() {
     assert_eq!(Program::run(&["delete-everything"], None).0, 2);
     assert_eq!(Program::run(&["serve"], None).0, 2);
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_while_the_certificates_are_read_is_obeyed() {
+    let roots = std::env::temp_dir().join(format!("roots-{:016x}.pem", fastrand::u64(..)));
+    let made = std::process::Command::new("mkfifo").arg(&roots).status();
+    assert!(made.unwrap().success());
+    let zoho = Sandbox::start().await;
+    let config = config_for(&zoho, "server.drain_delay = \"0s\"")
+        .replace(&zoho.api_url(), "https://127.0.0.1:9");
+    let mut program = Program::serve_in(&[("SSL_CERT_FILE", roots.to_str().unwrap())], &config);
+    let authority = rcgen::KeyPair::generate().and_then(|key| {
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)
+    });
+
+    let (code, log) = tokio::task::spawn_blocking(move || {
+        // It opens for as long as the program reads, and no sooner.
+        let mut pipe = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&roots)
+            .unwrap();
+        program.signal("TERM");
+        pipe.write_all(authority.unwrap().pem().as_bytes()).unwrap();
+        drop(pipe);
+        std::fs::remove_file(roots).unwrap();
+        program.addresses();
+        program.end()
+    })
+    .await
+    .unwrap();
+
+    assert_eq!(code, 0, "{log}");
+    assert!(
+        log.contains("closing: finishing what was accepted"),
+        "{log}"
+    );
 }

@@ -87,7 +87,8 @@ impl TestApp {
         let asked = shutdown.clone();
         let thread = std::thread::spawn(move || {
             let log = Log::to(std::io::sink(), LogFormat::Json).unwrap();
-            app.run(&asked, &log, std::future::pending()).unwrap()
+            app.run(&asked, &log, || Ok(std::future::pending()))
+                .unwrap()
         });
         Self {
             address,

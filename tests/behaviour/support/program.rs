@@ -17,10 +17,16 @@ pub(crate) struct Program {
 impl Program {
     /// `serve` with a configuration.
     pub(crate) fn serve(config: &str) -> Self {
+        Self::serve_in(&[], config)
+    }
+
+    /// The same, with environment variables.
+    pub(crate) fn serve_in(variables: &[(&str, &str)], config: &str) -> Self {
         let path = config_file(config);
         let mut child = command()
             .args(["serve", "--config"])
             .arg(&path)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -95,7 +101,9 @@ impl Program {
     pub(crate) fn end(mut self) -> (i32, String) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().code().unwrap(), rest)
+        let status = self.child.wait().unwrap();
+        // A signal that killed it is no exit code.
+        (status.code().unwrap_or(-1), rest)
     }
 }
 
