@@ -65,7 +65,7 @@ pub enum Exit {
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
-        Command::Serve { config } => with_config(&config, serve),
+        Command::Serve { config } => with_config(&config, |config| serve(config, |_| Ok(()))),
         Command::Check { config } => {
             with_config(&config, |config| check(&config).unwrap_or_else(failed))
         }
@@ -88,20 +88,26 @@ fn check(config: &Config) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn serve(config: Config) -> Exit {
+/// Serves until the end. `greet` is called when the sockets are open.
+fn serve(config: Config, greet: impl FnOnce(&App) -> anyhow::Result<()>) -> Exit {
     let started = telemetry::log::start(&config.log).map_err(anyhow::Error::from);
-    match started.and_then(|log| serve_with(config, &log)) {
+    match started.and_then(|log| serve_with(config, &log, greet)) {
         Ok(Ending::Clean) => Exit::Clean,
         Ok(Ending::Cut) => Exit::Cut,
         Err(error) => failed(error),
     }
 }
 
-fn serve_with(config: Config, log: &Log) -> anyhow::Result<Ending> {
+fn serve_with(
+    config: Config,
+    log: &Log,
+    greet: impl FnOnce(&App) -> anyhow::Result<()>,
+) -> anyhow::Result<Ending> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let ending = App::bind(config).and_then(|app| {
+        greet(&app)?;
         tracing::info!(version = crate::VERSION, listen = %app.address(), admin = %app.admin_address(), "serving");
         let shutdown = Shutdown::default();
         app.run(&shutdown, log, || shutdown::on_signals(shutdown.clone()))
@@ -113,12 +119,18 @@ fn serve_with(config: Config, log: &Log) -> anyhow::Result<Ending> {
 /// The proxy in front of a fake Zoho, both in this process.
 fn sandbox() -> anyhow::Result<Exit> {
     let zoho = start_zoho()?;
-    let environment = Environment::of_process();
+    // The account is the fake one, even where the environment holds a real one's credentials.
+    let environment = Environment::of_process().without_accounts();
     let config = match config::parse(&sandbox_config(&zoho), &environment) {
         Ok(config) => config,
         Err(errors) => return Ok(misconfigured(&errors)),
     };
-    print(format_args!(
+    Ok(serve(config, |app| print(guide(&zoho, app))))
+}
+
+/// What to try. The log follows on the same output.
+fn guide(zoho: &Sandbox, app: &App) -> String {
+    format!(
         "A fake Zoho listens on {zoho}, and bigin-photo-proxy in front of it on {proxy}.
 
 Delete a photo:
@@ -132,10 +144,9 @@ See what Zoho saw, and how to make it misbehave:
 Ctrl-C ends it. Below: the proxy's log.
 ",
         zoho = zoho.api_url(),
-        proxy = config.server.listen,
-        admin = config.admin_listen,
-    ))?;
-    Ok(serve(config))
+        proxy = app.address(),
+        admin = app.admin_address(),
+    )
 }
 
 fn sandbox_config(zoho: &Sandbox) -> String {

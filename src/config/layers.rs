@@ -42,6 +42,19 @@ impl Environment {
     pub fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+
+    /// The same without the variables that set accounts, or which one is the default.
+    #[must_use]
+    pub fn without_accounts(mut self) -> Self {
+        self.0.retain(|name, _| {
+            let key = name.strip_prefix(PREFIX).unwrap_or_default();
+            let section = key.split("__").next().unwrap_or_default();
+            !["accounts", "default_account"]
+                .iter()
+                .any(|of_accounts| section.eq_ignore_ascii_case(of_accounts))
+        });
+        self
+    }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {

@@ -331,3 +331,49 @@ async fn a_signal_that_comes_while_the_certificates_are_read_is_obeyed() {
         "{log}"
     );
 }
+
+#[tokio::test]
+async fn the_sandbox_greets_only_if_it_listens() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let listen = ("BIGIN_PHOTO_PROXY__SERVER__LISTEN", address.as_str());
+
+    let (code, stdout, stderr) = Program::run_in(&[listen], &["sandbox"], None);
+
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("server.listen"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_sandbox_has_an_account_of_its_own_whatever_the_environment_says() {
+    let mut program = Program::sandbox(&[
+        ("BIGIN_PHOTO_PROXY__SERVER__LISTEN", "127.0.0.1:0"),
+        ("BIGIN_PHOTO_PROXY__ADMIN__LISTEN", "127.0.0.1:0"),
+        ("BIGIN_PHOTO_PROXY__LOG__FORMAT", "json"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS__MAIN__CLIENT_ID", "1000.ID"),
+        ("BIGIN_PHOTO_PROXY__accounts__SANDBOX__DATA_CENTER", "eu"),
+        ("BIGIN_PHOTO_PROXY__ACCOUNTS", "x"),
+        ("BIGIN_PHOTO_PROXY__DEFAULT_ACCOUNT", "main"),
+    ]);
+
+    let guide = program.lines_until("Ctrl-C ends it. Below: the proxy's log.");
+    let (address, admin) = program.addresses();
+    assert!(
+        guide.contains(&format!("http://{address}/bigin/v2/")),
+        "{guide}"
+    );
+    assert!(
+        guide.contains(&format!("http://{admin}/metrics")),
+        "{guide}"
+    );
+    let ready = format!("http://{admin}/readyz");
+    eventually("ready", async || {
+        let reply = client().get(&ready).send().await;
+        reply.is_ok_and(|reply| reply.status() == 200)
+    })
+    .await;
+    program.signal("INT");
+    let (code, _) = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
+
+    assert_eq!(code, 0);
+}

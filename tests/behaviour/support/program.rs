@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) struct Program {
     child: Child,
     output: BufReader<ChildStdout>,
-    config: PathBuf,
+    config: Option<PathBuf>,
 }
 
 impl Program {
@@ -23,19 +23,27 @@ impl Program {
     /// The same, with environment variables.
     pub(crate) fn serve_in(variables: &[(&str, &str)], config: &str) -> Self {
         let path = config_file(config);
-        let mut child = command()
-            .args(["serve", "--config"])
-            .arg(&path)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command();
+        command.args(["serve", "--config"]).arg(&path);
+        Self::spawn(command, variables, Some(path))
+    }
+
+    /// `sandbox`, with environment variables.
+    pub(crate) fn sandbox(variables: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command.arg("sandbox");
+        Self::spawn(command, variables, None)
+    }
+
+    fn spawn(mut command: Command, variables: &[(&str, &str)], config: Option<PathBuf>) -> Self {
+        command.envs(variables.iter().copied());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self {
             child,
             output,
-            config: path,
+            config,
         }
     }
 
@@ -61,6 +69,18 @@ impl Program {
         command.args(arguments).stdout(stdout);
         let (code, _, stderr) = to_the_end(command, Some(config));
         (code, stderr)
+    }
+
+    /// What it says up to this line, and an empty one after it.
+    pub(crate) fn lines_until(&mut self, last: &str) -> String {
+        let mut said = String::new();
+        while !said.ends_with(&format!("{last}\n\n")) {
+            assert!(
+                self.output.read_line(&mut said).unwrap() > 0,
+                "the program ended: {said}"
+            );
+        }
+        said
     }
 
     /// The next log line.
@@ -112,7 +132,7 @@ impl Drop for Program {
         // It has usually ended by then.
         drop(self.child.kill());
         drop(self.child.wait());
-        drop(std::fs::remove_file(&self.config));
+        drop(self.config.as_ref().map(std::fs::remove_file));
     }
 }
 
