@@ -1,6 +1,7 @@
 //! What can go wrong, as values: a test queues them, the control interface takes the same as JSON.
 
 mod queue;
+mod status;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +29,7 @@ pub enum TokenFault {
     /// `{"error": …}` with this status. Zoho sends 200 with most of them.
     Error {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
         /// The text of `error`, such as `invalid_client`.
         error: String,
@@ -35,11 +37,13 @@ pub enum TokenFault {
     /// Zoho's throttling body, which has been seen with 400 and with 200. The real window is left alone.
     Throttled {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
     },
     /// An HTML page.
     Html {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
     },
     /// `{}` with 200.
@@ -82,6 +86,7 @@ pub enum TokenFault {
     /// Anything.
     Body {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
         /// The `Content-Type`.
         content_type: String,
@@ -148,6 +153,7 @@ pub enum ApiFaultKind {
     /// Any envelope. Its `status` is `success` if the code is `SUCCESS`, else `error`.
     Answer {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
         /// The code: a text, or the number 429 that Zoho has been seen to send.
         code: Value,
@@ -157,11 +163,13 @@ pub enum ApiFaultKind {
     /// An HTML page, as a gateway sends.
     Html {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
     },
     /// Anything.
     Body {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
         /// The `Content-Type`.
         content_type: String,
@@ -210,6 +218,7 @@ pub enum ApiFaultKind {
     /// A redirect.
     Redirect {
         /// The HTTP status.
+        #[serde(deserialize_with = "status::final_status")]
         status: u16,
         /// Where to.
         location: String,

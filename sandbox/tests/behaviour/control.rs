@@ -154,6 +154,51 @@ async fn what_is_wrong_is_refused_with_a_reason_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_status_that_no_answer_can_have_is_refused() {
+    let zoho = Sandbox::start().await;
+    for status in [-1, 0, 99, 100, 199, 600, 999, 9999, 65_536 + 200] {
+        for (path, fault) in [
+            ("token", json!({ "kind": "error", "error": "x" })),
+            ("token", json!({ "kind": "throttled" })),
+            ("token", json!({ "kind": "html" })),
+            (
+                "token",
+                json!({ "kind": "body", "content_type": "", "body": "" }),
+            ),
+            (
+                "delete",
+                json!({ "kind": "answer", "code": "X", "message": "" }),
+            ),
+            ("delete", json!({ "kind": "html" })),
+            (
+                "delete",
+                json!({ "kind": "body", "content_type": "", "body": "" }),
+            ),
+            ("delete", json!({ "kind": "redirect", "location": "/" })),
+        ] {
+            let mut fault = fault;
+            fault["status"] = json!(status);
+            let order = json!({ "when": "always", "fault": fault });
+            let answer = steer(&zoho, "POST", &format!("/faults/{path}"), &order).await;
+
+            assert_eq!(answer.status, 400, "{order}");
+            assert_eq!(
+                answer.text("error"),
+                format!("status must be a number from 200 to 599, not {status}"),
+                "{order}"
+            );
+        }
+    }
+    for status in [200, 599] {
+        let order = json!({ "when": "always", "fault": { "kind": "html", "status": status } });
+        assert_eq!(
+            steer(&zoho, "POST", "/faults/token", &order).await.status,
+            204
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_is_answered_with_the_way_to_the_known_ones() {
     let zoho = Sandbox::start().await;
 
