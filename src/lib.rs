@@ -7,7 +7,7 @@
 //! 1. [`server`] accepts the connection, bounds it, and lets hyper read the head.
 //! 2. [`http`] checks what HTTP demands, gives the request an id, and makes a [`target`] of its path: an account, a module,
 //!    a number. Nothing of the caller's text gets past here.
-//! 3. [`proxy`] is the story: token, place, call; perhaps one more call with a newer token; verdict.
+//! 3. [`proxy`] is the story: token, place, call; perhaps one more call; verdict.
 //! 4. [`token`] has the access token at hand. A keeper on another runtime renews it in the background; no request waits
 //!    while a usable one exists.
 //! 5. [`upstream`] takes a place among the calls in flight, takes a pooled connection, sends the one canonical request,
@@ -17,8 +17,8 @@
 //!
 //! # Threads
 //!
-//! Each data-path thread has a runtime, a listener, a router and connection pools of its own. Tokens, gates and telemetry
-//! are shared. Keepers, the [`admin`] listener and exporters live on the control runtime. [`app`] is the one place where
+//! Each data-path thread has a runtime, a listener and connection pools of its own; one that has more connections than
+//! another hands new ones over. Tokens, gates and telemetry are shared. Keepers, the [`admin`] listener and exporters live on the control runtime. [`app`] is the one place where
 //! the parts meet; [`shutdown`] takes them apart again.
 
 pub mod cli;
