@@ -55,7 +55,7 @@ impl Epoll {
         let timeout = timeout
             .as_ref()
             .map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the array has room for as many events as are asked for, and the time-out lives until the call is over.
+        // SAFETY: the array has room for as many events as are asked for, and the time-out outlives the call.
         let ready = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
@@ -83,6 +83,17 @@ pub fn listen(address: SocketAddr) -> TcpListener {
     let listener = TcpListener::from(socket);
     println!("{}", listener.local_addr().expect("an address"));
     listener
+}
+
+/// Confines the calling thread, and the processes that it starts, to one CPU.
+pub fn pin(cpu: usize) {
+    // SAFETY: the set is plain data, and the call only reads it.
+    let result = unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set)
+    };
+    assert!(result == 0, "pin: {}", io::Error::last_os_error());
 }
 
 pub fn kill(pid: u32, signal: i32) {

@@ -1,5 +1,5 @@
-//! `bk load`: requests over keep-alive connections, as fast as they are answered or at a fixed rate. Prints how long they
-//! took, and what they cost the processes given with `--watch`.
+//! `bk load`: requests over keep-alive connections, as fast as they are answered or at a fixed rate. Prints how long
+//! they took, and what they cost the processes given with `--watch`.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -40,8 +40,13 @@ fn print(load: &Load, seconds: f64, before: &Usage, after: &Usage) {
     let (answers, latency) = (load.tally.answers, &load.tally.latency);
     let each = |sum: f64| sum / answers.max(1) as f64;
     println!(
-        r#"{{"answers":{answers},"bad":{},"seconds":{seconds:.3},"rps":{:.1},"p50_us":{:.1},"p99_us":{:.1},"p999_us":{:.1},"cpu_us":{:.4},"switches":{:.3}}}"#,
+        concat!(
+            r#"{{"answers":{},"bad":{},"seconds":{:.3},"rps":{:.1},"p50_us":{:.1},"#,
+            r#""p99_us":{:.1},"p999_us":{:.1},"cpu_us":{:.4},"switches":{:.3}}}"#
+        ),
+        answers,
         load.bad(),
+        seconds,
         answers as f64 / seconds,
         latency.quantile(0.5),
         latency.quantile(0.99),

@@ -1,5 +1,5 @@
-//! The parts of a measurement: a fake Zoho, a sink for OTLP, and programs that ask a proxy and watch it. All of it talks
-//! to loopback addresses alone.
+//! The parts of a measurement: a fake Zoho, a sink for OTLP, and what asks a proxy and watches it. All of it talks to
+//! loopback addresses alone.
 
 mod args;
 mod epoll;
@@ -20,7 +20,7 @@ sim    --listen A [--token T] [--expires-in S] [--delay-us N] [--cert F --key F]
 otlp   --listen A                                                                  a sink for OTLP
 load   --addr A [--conns N] [--rate R] [--warmup S] [--duration S | --count N]     load, and what it costs
 hold   --addr A [--conns N]                                                        memory with open connections
-first  --addr A -- COMMAND…                                                        milliseconds to the first answer
+first  --addr A [--pin CPU] -- COMMAND…                                           milliseconds to the first answer
 ready  --addr A                                                                    waits for a first right answer
 mem    --watch PID                                                                 memory of a process tree
 

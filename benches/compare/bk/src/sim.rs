@@ -57,7 +57,11 @@ impl Answers {
         let token = args.text("--token").unwrap_or("TESTTOKEN");
         let expires_in = args.number::<u32>("--expires-in").unwrap_or(3600);
         let grant = format!(
-            r#"{{"access_token":"{token}","api_domain":"https://www.zohoapis.com","token_type":"Bearer","expires_in":{expires_in}}}"#
+            concat!(
+                r#"{{"access_token":"{}","api_domain":"https://www.zohoapis.com","#,
+                r#""token_type":"Bearer","expires_in":{}}}"#
+            ),
+            token, expires_in
         );
         let unauthorized =
             br#"{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}"#;

@@ -1,0 +1,16 @@
+#!/bin/bash
+# Builds the program as the Dockerfile does, and the kit, into bin/.
+set -euo pipefail
+cd "$(dirname "$0")"
+mkdir -p bin
+
+# Named, so that no setting of the environment moves it.
+built=$PWD/target
+target=$(rustc -vV | sed -n 's/^host: //p')
+RUSTFLAGS="-C target-feature=+crt-static" \
+  cargo build --manifest-path ../../Cargo.toml --target-dir "$built" --target "$target" --release --locked
+export RUSTFLAGS=
+cargo build --target-dir "$built" --locked --release --package bk --package naive
+cargo build --target-dir "$built" --locked --profile tuned --package pingora-peer
+cp "$built/$target/release/bigin-photo-proxy" "$built/release/bk" "$built/release/naive" \
+  "$built/tuned/pingora-peer" bin/
