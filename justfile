@@ -13,6 +13,13 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# The comparison with other proxies; writes the tables in README.md and docs/performance.md. Some 40 minutes, on two
+# cores that have nothing else to do. `just bench cpu` measures a part.
+bench *parts:
+    benches/compare/setup.sh
+    benches/compare/build.sh
+    benches/compare/run {{parts}}
+
 # Known vulnerabilities of dependencies; needs the network.
 advisories:
     cargo deny --locked check advisories
