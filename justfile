@@ -13,6 +13,10 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# How long the parts of a request take.
+bench-parts:
+    cargo bench --locked --bench parts
+
 # The comparison with other proxies; writes the tables in README.md and docs/performance.md. Some 40 minutes, on two
 # cores that have nothing else to do. `just bench cpu` measures a part.
 bench *parts:
