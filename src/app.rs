@@ -23,7 +23,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
-use crate::upstream::{self, Credits, Gate};
+use crate::upstream::{self, Breaker, Credits, Gate};
 use data_path::DataPath;
 
 /// The operators' listener has few callers.
@@ -233,6 +233,7 @@ fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
         gate: Gate::new(&config.upstream),
+        breaker: Breaker::default(),
         credits: Credits::default(),
         retries: RetryBudget::default(),
     })
@@ -260,7 +261,8 @@ fn watch(
         .map(|((account, kept), shared)| {
             let (slot, budget) = (Arc::clone(&kept.slot), kept.budget.clone());
             let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
-            let credits = Arc::clone(shared);
+            let (cap, credits, breaker) =
+                (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
             AccountGauges {
                 account: account.name.clone(),
                 token_expiry: Box::new(move || {
@@ -269,6 +271,8 @@ fn watch(
                 token_budget: Box::new(move || budget.remaining() as u64),
                 in_flight: Box::new(move || in_flight.gate.in_flight() as u64),
                 waiting: Box::new(move || waiting.gate.waiting() as u64),
+                cap: Box::new(move || cap.gate.cap() as u64),
+                breaker_open: Box::new(move || breaker.breaker.is_open().into()),
                 credits_remaining: Box::new(move || credits.credits.remaining()),
             }
         });

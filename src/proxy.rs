@@ -18,7 +18,7 @@ use crate::target::Target;
 use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
 use crate::upstream::{
-    Answer, Call, CallError, Credits, CreditsSpent, Gate, Overloaded, Progress, Upstream,
+    Answer, Breaker, Call, CallError, Credits, CreditsSpent, Gate, Overloaded, Progress, Upstream,
 };
 
 /// What all data-path threads share of one account.
@@ -27,6 +27,8 @@ pub struct Shared {
     pub slot: Arc<Slot>,
     /// The way into its API.
     pub gate: Gate,
+    /// Whether connections to it fail.
+    pub breaker: Breaker,
     /// What is known of its credits.
     pub credits: Credits,
     /// What second calls may cost.
@@ -161,6 +163,7 @@ impl<'a> Deletion<'a> {
         let Shared {
             slot,
             gate,
+            breaker,
             credits,
             retries,
         } = &*self.route.shared;
@@ -175,7 +178,8 @@ impl<'a> Deletion<'a> {
             Some(place) => place,
             None => Box::pin(gate.enter(self.deadline)).await?,
         };
-        // Late, so that those who stood in the queue when the credits ended learn of it too.
+        // Late, so that those who stood in the queue when the credits or the connections ended learn of it too.
+        breaker.check()?;
         credits.check()?;
         loop {
             let result = self.call(&token).await;
@@ -245,6 +249,9 @@ impl<'a> Deletion<'a> {
 
     async fn call(&mut self, token: &AccessToken) -> Result<Answer, CallError> {
         let begun = Instant::now();
+        if begun >= self.deadline {
+            return Err(CallError::NoTime);
+        }
         let result = self
             .route
             .upstream
@@ -257,13 +264,24 @@ impl<'a> Deletion<'a> {
             .as_ref()
             .map(|answer| answer.status)
             .map_err(|error| error.as_str());
+        let ended = Instant::now();
         self.calls.push(CallRecord {
             begun,
-            ended: Instant::now(),
+            ended,
             result: status,
         });
+        let shared = &self.route.shared;
+        shared.breaker.learn(&result, ended);
+        if matches!(result, Err(CallError::Timeout)) {
+            shared.gate.shrink();
+        }
         let answer = result?;
-        self.route.shared.credits.learn(&answer);
+        shared.credits.learn(&answer);
+        if answer.says_too_many_at_once() {
+            shared.gate.shrink();
+        } else {
+            shared.gate.grow();
+        }
         if answer.accepts_token() {
             token.accepted();
         } else if answer.rejects_token() {

@@ -4,6 +4,7 @@
 //! Whether a request can have been carried out is noted where it happens ([`Progress`]), not guessed later.
 
 mod answer;
+mod breaker;
 mod canonical;
 mod connect;
 mod connection;
@@ -11,12 +12,14 @@ mod credits;
 mod gate;
 mod pool;
 mod progress;
+mod stop;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 pub use answer::{Answer, InvalidAnswer};
+pub use breaker::Breaker;
 pub use connect::{Connector, Unreachable, tls_config};
 pub use credits::{Credits, CreditsSpent};
 pub(crate) use gate::Call;

@@ -193,6 +193,14 @@ impl Row {
                 Code::UpstreamTimeout,
                 "http_response_timeout",
             ),
+            Failure::Overloaded(Overloaded::Unreachable(wait)) => Self {
+                retry_after: Some(wait),
+                ..Self::of_upstream(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Code::Overloaded,
+                    "destination_unavailable",
+                )
+            },
             Failure::Overloaded(Overloaded::QueueFull | Overloaded::WaitedTooLong) => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::of_upstream(

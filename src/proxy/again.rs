@@ -42,7 +42,7 @@ impl Again {
             Ok(answer) if answer.is_of_a_gateway() => Some(Self::Unknown),
             // If Zoho says how long to wait, the caller is told.
             Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
-                let for_a_moment = !answer.envelope.credits_spent && answer.retry_after().is_none();
+                let for_a_moment = answer.says_too_many_at_once() && answer.retry_after().is_none();
                 for_a_moment.then_some(Self::Refused)
             }
             _ => None,

@@ -74,6 +74,10 @@ pub struct AccountGauges {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Requests that wait.
     pub waiting: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// The most calls in flight for now.
+    pub cap: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// 1 while calls are stopped because connections fail.
+    pub breaker_open: Box<dyn Fn() -> u64 + Send + Sync>,
     /// API credits that the organisation has left, once Zoho has told.
     pub credits_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
 }
@@ -92,7 +96,7 @@ struct AccountGauge {
     read: fn(&AccountGauges) -> Option<u64>,
 }
 
-const ACCOUNT_GAUGES: [AccountGauge; 4] = [
+const ACCOUNT_GAUGES: [AccountGauge; 6] = [
     AccountGauge {
         name: "bigin.token.budget.remaining",
         description: "Token requests left in the current window.",
@@ -107,6 +111,16 @@ const ACCOUNT_GAUGES: [AccountGauge; 4] = [
         name: "bigin.requests.waiting",
         description: "Requests that wait for a token or for a call to end.",
         read: |account| Some((account.waiting)()),
+    },
+    AccountGauge {
+        name: "bigin.calls.limit",
+        description: "The most calls in flight for now: upstream.max_in_flight, or less while Zoho takes fewer.",
+        read: |account| Some((account.cap)()),
+    },
+    AccountGauge {
+        name: "bigin.breaker.open",
+        description: "1 while Zoho's API is left alone because connections to it fail.",
+        read: |account| Some((account.breaker_open)()),
     },
     AccountGauge {
         name: "bigin.credits.remaining",

@@ -111,6 +111,12 @@ impl Answer {
         }
     }
 
+    /// Whether Zoho refuses because too many calls are under way. What says neither that nor credits is taken for it.
+    #[must_use]
+    pub fn says_too_many_at_once(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS && !self.envelope.credits_spent
+    }
+
     /// When it says to come again, in whole seconds. Zoho's pages know no date here.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -2,8 +2,11 @@
 //!
 //! Zoho counts concurrent calls for the whole organisation and refuses more
 //! (<https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>), so waiting here is cheaper than being refused there.
+//! How many it takes is not published for Bigin and shared with the company's other programs, so the cap gives way: it
+//! shrinks by a tenth when Zoho refuses a call as one too many or lets one time out, and grows back by one a second.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -15,6 +18,12 @@ use crate::config::UpstreamConfig;
 pub struct Gate {
     calls: Semaphore,
     max_in_flight: usize,
+    /// The cap now.
+    cap: AtomicUsize,
+    /// Calls in flight beyond the cap: their places are not given back.
+    excess: AtomicUsize,
+    /// When the cap was changed last.
+    changed: Mutex<Instant>,
     waiting: AtomicUsize,
     queue: usize,
     timeout: Duration,
@@ -32,10 +41,19 @@ pub enum Overloaded {
     /// Its own deadline passed while it waited.
     #[error("the deadline passed in the queue")]
     NoTime,
+    /// Connections fail, and one call will find out that far away whether they still do.
+    #[error("connections to Zoho's API fail: it is left alone for a moment")]
+    Unreachable(Duration),
 }
 
+/// How long without trouble until the cap grows by one.
+const GROWS_EVERY: Duration = Duration::from_secs(1);
+
 /// The right to make a call, given back when dropped.
-pub(crate) type Call<'a> = SemaphorePermit<'a>;
+pub(crate) struct Call<'a> {
+    permit: Option<SemaphorePermit<'a>>,
+    gate: &'a Gate,
+}
 
 /// A place in the queue, given back when dropped.
 pub struct Waiting<'a>(&'a AtomicUsize);
@@ -47,6 +65,9 @@ impl Gate {
         Self {
             calls: Semaphore::new(config.max_in_flight),
             max_in_flight: config.max_in_flight,
+            cap: AtomicUsize::new(config.max_in_flight),
+            excess: AtomicUsize::new(0),
+            changed: Mutex::new(Instant::now()),
             waiting: AtomicUsize::new(0),
             queue: config.queue,
             timeout: config.queue_timeout,
@@ -54,12 +75,19 @@ impl Gate {
     }
 
     /// The right to make a call, if it can be had at once.
-    pub fn try_enter(&self) -> Option<Call<'_>> {
-        self.calls.try_acquire().ok()
+    pub(crate) fn try_enter(&self) -> Option<Call<'_>> {
+        Some(self.call(self.calls.try_acquire().ok()?))
+    }
+
+    fn call<'a>(&'a self, permit: SemaphorePermit<'a>) -> Call<'a> {
+        Call {
+            permit: Some(permit),
+            gate: self,
+        }
     }
 
     /// Waits for the right to make a call: at most the configured time, and not beyond the deadline.
-    pub async fn enter(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
         let _waiting = self.wait()?;
         let longest = Instant::now() + self.timeout;
         let (until, too_late) = if deadline < longest {
@@ -70,15 +98,15 @@ impl Gate {
         let call = tokio::time::timeout_at(until, self.calls.acquire())
             .await
             .or(Err(too_late))?;
-        Ok(call.expect("the semaphore is never closed"))
+        Ok(self.call(call.expect("the semaphore is never closed")))
     }
 
     /// Waits for the right to make a call as long as the deadline allows, for a request that has waited for its turn once.
-    pub async fn enter_again(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
-        let call = tokio::time::timeout_at(deadline, self.calls.acquire()).await;
-        Ok(call
-            .or(Err(Overloaded::NoTime))?
-            .expect("the semaphore is never closed"))
+    pub(crate) async fn enter_again(&self, deadline: Instant) -> Result<Call<'_>, Overloaded> {
+        let call = tokio::time::timeout_at(deadline, self.calls.acquire())
+            .await
+            .or(Err(Overloaded::NoTime))?;
+        Ok(self.call(call.expect("the semaphore is never closed")))
     }
 
     /// Takes a place in the queue, for whatever one waits.
@@ -98,11 +126,54 @@ impl Gate {
         Waiting(&self.waiting)
     }
 
+    /// Zoho had more calls than it can take: a tenth less, but never nothing.
+    pub(crate) fn shrink(&self) {
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let smaller = |cap: usize| Some((cap * 9 / 10).max(1));
+        let cap = self
+            .cap
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
+        let fewer = cap.map_or(0, |cap| cap - (cap * 9 / 10).max(1));
+        let at_once = self.calls.forget_permits(fewer);
+        self.excess.fetch_add(fewer - at_once, Ordering::Relaxed);
+    }
+
+    /// Zoho answered, and took the call well: one more, once a second.
+    pub(crate) fn grow(&self) {
+        // While all is well this is all.
+        if self.cap() >= self.max_in_flight {
+            return;
+        }
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed.elapsed() < GROWS_EVERY {
+            return;
+        }
+        *changed = Instant::now();
+        self.cap.fetch_add(1, Ordering::Relaxed);
+        if !self.settle() {
+            self.calls.add_permits(1);
+        }
+    }
+
+    /// Lets one place beyond the cap stay with whoever has it; not if there is none.
+    fn settle(&self) -> bool {
+        let one_less = |excess: usize| excess.checked_sub(1);
+        self.excess
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
+
+    /// The most calls in flight for now.
+    #[must_use]
+    pub fn cap(&self) -> usize {
+        self.cap.load(Ordering::Relaxed)
+    }
+
     /// Calls in flight now.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.max_in_flight
-            .saturating_sub(self.calls.available_permits())
+        let places = self.cap() + self.excess.load(Ordering::Relaxed);
+        places.saturating_sub(self.calls.available_permits())
     }
 
     /// Requests that wait now.
@@ -112,8 +183,96 @@ impl Gate {
     }
 }
 
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.gate.excess.load(Ordering::Relaxed) > 0
+            && self.gate.settle()
+            && let Some(permit) = self.permit.take()
+        {
+            permit.forget();
+        }
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(max_in_flight: usize) -> Gate {
+        Gate::new(&UpstreamConfig {
+            connect_timeout: Duration::ZERO,
+            pool_idle_timeout: Duration::ZERO,
+            max_in_flight,
+            queue: 0,
+            queue_timeout: Duration::ZERO,
+            ca: rustls::RootCertStore::empty(),
+        })
+    }
+
+    fn enter_all(gate: &Gate) -> Vec<Call<'_>> {
+        std::iter::from_fn(|| gate.try_enter()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_takes_a_tenth_and_a_quiet_second_gives_one_back() {
+        let gate = gate(20);
+        gate.shrink();
+        assert_eq!((gate.cap(), enter_all(&gate).len()), (18, 18));
+        gate.shrink();
+        assert_eq!((gate.cap(), enter_all(&gate).len()), (16, 16));
+
+        gate.grow();
+        assert_eq!(gate.cap(), 16);
+        for cap in [17, 18, 19, 20, 20] {
+            tokio::time::advance(GROWS_EVERY).await;
+            gate.grow();
+            gate.grow();
+            assert_eq!((gate.cap(), enter_all(&gate).len()), (cap, cap));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_never_shrinks_to_nothing() {
+        let gate = gate(10);
+        (0..100).for_each(|_| gate.shrink());
+
+        assert_eq!((gate.cap(), enter_all(&gate).len()), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_flight_beyond_the_cap_give_no_place_back() {
+        let gate = gate(10);
+        let mut calls = enter_all(&gate);
+        gate.shrink();
+        gate.shrink();
+        assert_eq!((gate.cap(), gate.in_flight()), (8, 10));
+
+        calls.truncate(8);
+        assert_eq!(gate.in_flight(), 8);
+        assert!(gate.try_enter().is_none());
+        calls.truncate(7);
+        assert!(gate.try_enter().is_some());
+        drop(calls);
+
+        assert_eq!((gate.in_flight(), enter_all(&gate).len()), (0, 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn growing_forgives_what_is_beyond_the_cap() {
+        let gate = gate(10);
+        let calls = enter_all(&gate);
+        gate.shrink();
+        tokio::time::advance(GROWS_EVERY).await;
+
+        gate.grow();
+        drop(calls);
+
+        assert_eq!((gate.cap(), enter_all(&gate).len()), (10, 10));
     }
 }

@@ -1,0 +1,200 @@
+//! Leaves Zoho's API alone while connections to it fail.
+//!
+//! Waiting for a connection that will not come costs every caller its deadline and Zoho the rest of its capacity. If at
+//! least half of at least ten calls in ten seconds failed on the level of connections, calls stop for five seconds; then
+//! one finds out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::stop::Stop;
+use super::{CallError, Overloaded};
+
+/// How long calls stop before one finds out.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The seconds that are looked back on.
+const WINDOW: u64 = 10;
+
+/// Fewer calls prove nothing.
+const LEAST_CALLS: u64 = 10;
+
+/// One slot a second, a few more than the window has.
+const SLOTS: usize = 16;
+
+/// The breaker of one account.
+pub struct Breaker {
+    stop: Stop,
+    started: Instant,
+    /// What happened in a second: the second, the calls that ended in it, and how many of them failed.
+    seconds: [AtomicU64; SLOTS],
+}
+
+impl Breaker {
+    /// Whether a call may be made.
+    pub fn check(&self) -> Result<(), Overloaded> {
+        self.stop.check().map_err(Overloaded::Unreachable)
+    }
+
+    /// Learns how a call ended.
+    pub fn learn<T>(&self, result: &Result<T, CallError>, ended: Instant) {
+        let failed = matches!(
+            result,
+            Err(CallError::Unreachable(_) | CallError::ConnectionLost)
+        );
+        let now = ended.saturating_duration_since(self.started).as_secs();
+        self.note(now, failed);
+        if matches!(result, Ok(_) | Err(CallError::InvalidAnswer(_))) {
+            self.stop.clear();
+        } else if failed && (self.stop.is_set() || self.fails_too_often(now)) {
+            self.stop.set(None);
+        }
+    }
+
+    /// Whether calls are stopped.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    fn note(&self, now: u64, failed: bool) {
+        let slot = usize::try_from(now).unwrap_or_default() % SLOTS;
+        let Some(slot) = self.seconds.get(slot) else {
+            return;
+        };
+        let added = Slot::pack(0, 1, u64::from(failed));
+        let add = |packed| {
+            let is_now = Slot::unpack(packed).at == now % Slot::LIMIT;
+            Some(if is_now {
+                packed + added
+            } else {
+                Slot::pack(now, 0, 0) + added
+            })
+        };
+        slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .expect("the closure never declines");
+    }
+
+    fn fails_too_often(&self, now: u64) -> bool {
+        let recent = self
+            .seconds
+            .iter()
+            .map(|slot| Slot::unpack(slot.load(Ordering::Relaxed)))
+            .filter(|it| (now % Slot::LIMIT).wrapping_sub(it.at) < WINDOW);
+        let (calls, failed) = recent.fold((0, 0), |(calls, failed), it| {
+            (calls + it.calls, failed + it.failed)
+        });
+        calls >= LEAST_CALLS && failed * 2 >= calls
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            stop: Stop::off(PAUSE),
+            started: Instant::now(),
+            seconds: Default::default(),
+        }
+    }
+}
+
+/// One slot, unpacked: 24 bits of seconds (half a year), and 20 bits each of calls and of failures.
+struct Slot {
+    at: u64,
+    calls: u64,
+    failed: u64,
+}
+
+impl Slot {
+    const COUNT_BITS: u32 = 20;
+    const COUNT: u64 = 1 << Self::COUNT_BITS;
+    const LIMIT: u64 = 1 << 24;
+
+    fn pack(second: u64, calls: u64, failed: u64) -> u64 {
+        ((second % Self::LIMIT) * Self::COUNT + calls) * Self::COUNT + failed
+    }
+
+    fn unpack(packed: u64) -> Self {
+        Self {
+            at: packed >> (2 * Self::COUNT_BITS),
+            calls: (packed >> Self::COUNT_BITS) % Self::COUNT,
+            failed: packed % Self::COUNT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOST: Result<(), CallError> = Err(CallError::ConnectionLost);
+
+    async fn after(breaker: &Breaker, results: &[Result<(), CallError>], pause: Duration) {
+        for result in results {
+            breaker.learn(result, Instant::now());
+            tokio::time::advance(pause).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nine_failures_prove_nothing_and_ten_do() {
+        let breaker = Breaker::default();
+        after(&breaker, &[LOST; 9], Duration::from_millis(100)).await;
+        assert!(breaker.check().is_ok());
+
+        after(&breaker, &[LOST], Duration::ZERO).await;
+
+        assert_eq!(breaker.check(), Err(Overloaded::Unreachable(PAUSE)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fewer_than_half_are_borne() {
+        let breaker = Breaker::default();
+        for _ in 0..20 {
+            after(
+                &breaker,
+                &[Ok(()), Ok(()), LOST],
+                Duration::from_millis(100),
+            )
+            .await;
+            assert!(!breaker.is_open());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_of_long_ago_do_not_count() {
+        let breaker = Breaker::default();
+
+        after(&breaker, &[LOST; 40], Duration::from_secs(2)).await;
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_of_any_kind_are_no_failures_of_the_connection() {
+        let breaker = Breaker::default();
+
+        after(&breaker, &[Err(CallError::Timeout); 40], Duration::ZERO).await;
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_finds_out_and_a_success_ends_it() {
+        let breaker = Breaker::default();
+        after(&breaker, &[LOST; 10], Duration::ZERO).await;
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.check().is_ok());
+        assert!(breaker.check().is_err());
+
+        after(&breaker, &[LOST], Duration::ZERO).await;
+        assert_eq!(breaker.check(), Err(Overloaded::Unreachable(PAUSE)));
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.check().is_ok());
+        after(&breaker, &[Ok(())], Duration::ZERO).await;
+
+        assert!((0..10).all(|_| breaker.check().is_ok()));
+    }
+}
