@@ -180,8 +180,12 @@ impl Slot {
 
     /// Puts a new token in the place of the old one.
     pub(super) fn put(&self, token: Arc<AccessToken>) {
-        self.tokens.insert(self.number, Arc::clone(&token));
-        self.at_hand.store(Some(token));
+        // Under the lock: a refusal of the old token must not empty the slot behind the new one.
+        self.state.send_if_modified(|_| {
+            self.tokens.insert(self.number, Arc::clone(&token));
+            self.at_hand.store(Some(token));
+            false
+        });
     }
 
     /// The token in the slot, expired or not.
@@ -355,6 +359,25 @@ mod tests {
         let (found, ()) = tokio::join!(waiting, keeper);
 
         assert_eq!(found.map(|token| token.version()).ok(), Some(2));
+    }
+
+    #[test]
+    fn a_refusal_of_the_old_token_never_takes_the_new_one_away() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let _entered = runtime.enter();
+        for _ in 0..20_000 {
+            let (slot, old) = slot_at_rest(1);
+            let new = token(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| slot.reject(&old));
+                slot.put(new);
+            });
+
+            assert_eq!(slot.current().map(|token| token.version()), Some(2));
+            assert_eq!(slot.held().map(|token| token.version()), Some(2));
+        }
     }
 
     #[tokio::test(start_paused = true)]
