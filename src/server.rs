@@ -149,6 +149,8 @@ where
                 biased;
                 () = self.shutdown.closing() => break,
                 // Losing one of these branches loses no connection: accepting and receiving are cancel-safe.
+                // What others hand over comes first: it has its places already.
+                Some(handed) = handed_over.recv() => self.adopt(handed, &connections),
                 accepted = self.listener.accept(), if waiting.is_none() => {
                     waiting = usable(accepted).await;
                 }
@@ -158,7 +160,6 @@ where
                         self.admit(arrived, place, &connections);
                     }
                 }
-                Some(handed) = handed_over.recv() => self.adopt(handed, &connections),
             }
         }
         // From now on the others keep what they accept.

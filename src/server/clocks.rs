@@ -63,8 +63,12 @@ impl Clocks {
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut clock = pin!(tokio::time::sleep(limits.idle_timeout));
         let mut state = self.now();
+        let first = match state & 3 {
+            HEAD => limits.head_timeout,
+            _ => limits.idle_timeout,
+        };
+        let mut clock = pin!(tokio::time::sleep(first));
         let mut since = Instant::now();
         poll_fn(|context| {
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {

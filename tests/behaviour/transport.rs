@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bigin_photo_proxy::app::Ending;
 use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -114,6 +115,30 @@ async fn heads_that_are_too_large_are_refused() {
     })
     .await;
     assert_eq!(zoho.ledger().calls, 0);
+}
+
+#[tokio::test]
+async fn a_caller_that_is_stuck_in_a_head_does_not_hold_up_the_end() {
+    let zoho = Sandbox::start().await;
+    let keys =
+        "server.head_timeout = \"1s\"\nserver.drain_delay = \"0s\"\nserver.drain_timeout = \"10s\"";
+    let app = TestApp::with(&zoho, keys).await;
+    let mut stuck = TcpStream::connect(app.address).await.unwrap();
+    stuck.write_all(b"DELETE /bigin/v2/Cont").await.unwrap();
+    eventually("it is accepted", async || {
+        app.metric("bigin_inbound_connections", &[]).await > 0.5
+    })
+    .await;
+
+    let begun = std::time::Instant::now();
+    let ending = app.end(true).await;
+
+    assert_eq!(ending, Ending::Clean);
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
