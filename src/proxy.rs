@@ -212,6 +212,9 @@ impl<'a> Deletion<'a> {
     /// Whether a second call may be made, now that the first one ended so. Zoho is given a moment if it asked for one.
     async fn may_call_again(&self, again: Again) -> bool {
         let moment = again.moment();
+        if self.route.shared.breaker.is_open() {
+            return false;
+        }
         if Instant::now() + moment >= self.deadline || !self.route.shared.retries.draw() {
             return false;
         }
@@ -273,7 +276,7 @@ impl<'a> Deletion<'a> {
         let shared = &self.route.shared;
         shared.breaker.learn(&result, ended);
         if matches!(result, Err(CallError::Timeout)) {
-            shared.gate.shrink();
+            shared.gate.shrink_after_time_out();
         }
         let answer = result?;
         shared.credits.learn(&answer);

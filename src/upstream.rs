@@ -102,7 +102,7 @@ impl Upstream {
         progress: &Progress,
     ) -> Result<Answer, CallError> {
         let call = tokio::time::timeout_at(deadline, self.call(target, token, progress)).await;
-        call.unwrap_or(Err(if progress.may_be_carried_out() {
+        call.unwrap_or(Err(if progress.is_sent() {
             CallError::Timeout
         } else {
             CallError::NoTime

@@ -54,10 +54,15 @@ impl Log {
 
     /// Writes a line, whatever the level of the log. The request path writes its own, which an event would cost twice.
     pub(super) fn line(&self, level: Level, target: &str, fields: impl FnOnce(&mut Line<'_>)) {
-        LINE.with_borrow_mut(|buffer| {
+        let write = |buffer: &mut Vec<u8>| {
             let mut line = Line::begin(buffer, self.format, level, target);
             fields(&mut line);
             self.writer.push(line.end());
+        };
+        LINE.with(|line| match line.try_borrow_mut() {
+            Ok(mut buffer) => write(&mut buffer),
+            // A line within a line: one of its fields logs, or panics.
+            Err(_) => write(&mut Vec::new()),
         });
     }
 

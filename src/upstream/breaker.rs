@@ -40,6 +40,13 @@ impl Breaker {
 
     /// Learns how a call ended.
     pub fn learn<T>(&self, result: &Result<T, CallError>, ended: Instant) {
+        // A call that was not tried says nothing.
+        if matches!(
+            result,
+            Err(CallError::NoTime | CallError::TokenEnded | CallError::NotCanonical)
+        ) {
+            return;
+        }
         let failed = matches!(
             result,
             Err(CallError::Unreachable(_) | CallError::ConnectionLost)
@@ -47,7 +54,7 @@ impl Breaker {
         let now = ended.saturating_duration_since(self.started).as_secs();
         self.note(now, failed);
         if matches!(result, Ok(_) | Err(CallError::InvalidAnswer(_))) {
-            self.stop.clear();
+            self.heal();
         } else if failed && (self.stop.is_set() || self.fails_too_often(now)) {
             self.stop.set(None);
         }
@@ -57,6 +64,16 @@ impl Breaker {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.stop.is_set()
+    }
+
+    /// It works again: what failed before does not count against it.
+    fn heal(&self) {
+        if self.stop.is_set() {
+            for slot in &self.seconds {
+                slot.store(0, Ordering::Relaxed);
+            }
+            self.stop.clear();
+        }
     }
 
     fn note(&self, now: u64, failed: bool) {
@@ -177,6 +194,17 @@ mod tests {
         let breaker = Breaker::default();
 
         after(&breaker, &[Err(CallError::Timeout); 40], Duration::ZERO).await;
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_it_has_healed_one_failure_is_one_failure() {
+        let breaker = Breaker::default();
+        after(&breaker, &[LOST; 10], Duration::ZERO).await;
+        tokio::time::advance(PAUSE).await;
+
+        after(&breaker, &[Ok(()), LOST], Duration::ZERO).await;
 
         assert!(!breaker.is_open());
     }

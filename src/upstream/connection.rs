@@ -15,6 +15,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
@@ -99,7 +100,8 @@ impl Connection {
     /// no waker. The driver's own is left out at first when bytes have come: usually they are all, and taking them would
     /// ring for one more turn of everything.
     async fn drive<F: Future>(&mut self, awaited: F) -> F::Output {
-        let mut awaited = pin!(awaited);
+        // Unconstrained: a future that is out of budget would say so to the waker that it does not have.
+        let mut awaited = pin!(unconstrained(awaited));
         let mut bytes_have_come = false;
         poll_fn(|context| {
             let mut unwoken = Context::from_waker(Waker::noop());

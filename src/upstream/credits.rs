@@ -14,6 +14,9 @@ use super::stop::Stop;
 /// How often a call finds out whether there are credits again, if Zoho does not say when.
 const PROBE_EVERY: Duration = Duration::from_mins(1);
 
+/// The most that is believed of Zoho's own Retry-After: the window moves all the time.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
 /// There is no such number of credits: none was told yet.
 const UNTOLD: u64 = u64::MAX;
 
@@ -44,7 +47,8 @@ impl Credits {
             self.remaining.store(remaining, Ordering::Relaxed);
         }
         if answer.envelope.credits_spent {
-            self.spent.set(answer.retry_after());
+            let wait = answer.retry_after().map(|wait| wait.min(LONGEST_WAIT));
+            self.spent.set(wait);
         } else if proves_credits(answer.status) {
             self.spent.clear();
         }

@@ -24,6 +24,8 @@ pub struct Gate {
     excess: AtomicUsize,
     /// When the cap was changed last.
     changed: Mutex<Instant>,
+    /// When a call timed out last.
+    timed_out: Mutex<Option<Instant>>,
     waiting: AtomicUsize,
     queue: usize,
     timeout: Duration,
@@ -68,6 +70,7 @@ impl Gate {
             cap: AtomicUsize::new(config.max_in_flight),
             excess: AtomicUsize::new(0),
             changed: Mutex::new(Instant::now()),
+            timed_out: Mutex::new(None),
             waiting: AtomicUsize::new(0),
             queue: config.queue,
             timeout: config.queue_timeout,
@@ -126,6 +129,20 @@ impl Gate {
         Waiting(&self.waiting)
     }
 
+    /// Zoho let a call time out. All that hang in one stall end together and count once, or nothing would be left.
+    pub(crate) fn shrink_after_time_out(&self) {
+        let mut last = self
+            .timed_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < GROWS_EVERY) {
+            return;
+        }
+        *last = Some(Instant::now());
+        drop(last);
+        self.shrink();
+    }
+
     /// Zoho had more calls than it can take: a tenth less, but never nothing.
     pub(crate) fn shrink(&self) {
         *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -134,8 +151,13 @@ impl Gate {
             .cap
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
         let fewer = cap.map_or(0, |cap| cap - (cap * 9 / 10).max(1));
-        let at_once = self.calls.forget_permits(fewer);
-        self.excess.fetch_add(fewer - at_once, Ordering::Relaxed);
+        // First, so that no place which is given back meanwhile can be taken again.
+        self.excess.fetch_add(fewer, Ordering::Relaxed);
+        for _ in 0..self.calls.forget_permits(fewer) {
+            if !self.settle() {
+                self.calls.add_permits(1);
+            }
+        }
     }
 
     /// Zoho answered, and took the call well: one more, once a second.
@@ -145,7 +167,7 @@ impl Gate {
             return;
         }
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if changed.elapsed() < GROWS_EVERY {
+        if changed.elapsed() < GROWS_EVERY || self.cap() >= self.max_in_flight {
             return;
         }
         *changed = Instant::now();
@@ -235,6 +257,18 @@ mod tests {
             gate.grow();
             assert_eq!((gate.cap(), enter_all(&gate).len()), (cap, cap));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_that_many_calls_hang_in_counts_once() {
+        let gate = gate(10);
+        (0..10).for_each(|_| gate.shrink_after_time_out());
+        assert_eq!(gate.cap(), 9);
+        tokio::time::advance(GROWS_EVERY).await;
+
+        gate.shrink_after_time_out();
+
+        assert_eq!(gate.cap(), 8);
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,9 +32,14 @@ impl Progress {
         self.earlier.load(Ordering::Relaxed)
     }
 
+    /// Whether this call was sent, and what became of it is not known yet.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Whether the photo can have been deleted.
     #[must_use]
     pub fn may_be_carried_out(&self) -> bool {
-        self.sent.load(Ordering::Relaxed) || self.earlier_may_be_carried_out()
+        self.is_sent() || self.earlier_may_be_carried_out()
     }
 }

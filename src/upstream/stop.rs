@@ -36,8 +36,11 @@ impl Stop {
         if until <= now && self.is_first(until, now) {
             return Ok(());
         }
-        let until = self.until.load(Ordering::Relaxed);
-        Err(Duration::from_millis(until.saturating_sub(now)))
+        match self.until.load(Ordering::Relaxed) {
+            // It was cleared meanwhile.
+            0 => Ok(()),
+            until => Err(Duration::from_millis(until.saturating_sub(now))),
+        }
     }
 
     /// Of those who come when the time is up, one goes.
@@ -51,7 +54,7 @@ impl Stop {
     /// On for so long, or for as long as one who finds out has.
     pub(super) fn set(&self, wait: Option<Duration>) {
         let wait = milliseconds(wait.unwrap_or(self.patience)).max(1);
-        let until = milliseconds(self.started.elapsed()) + wait;
+        let until = milliseconds(self.started.elapsed()).saturating_add(wait);
         self.until.store(until, Ordering::Relaxed);
     }
 

@@ -49,6 +49,20 @@ async fn once_credits_are_spent_callers_are_answered_here() {
 }
 
 #[tokio::test]
+async fn an_odd_time_to_wait_does_not_stop_an_account_for_longer_than_an_hour() {
+    for odd in ["31536000", "1764000000", "18446744073709551615"] {
+        let zoho = Sandbox::start().await;
+        let app = TestApp::spawn(&zoho).await;
+        zoho.on_delete(When::Next(1), spent(&format!("Retry-After: {odd}\r\n")));
+        assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "refused");
+
+        let wait = app.delete_photo("Contacts", 1).await;
+
+        assert_eq!(wait.header("retry-after"), "3600", "{odd}");
+    }
+}
+
+#[tokio::test]
 async fn when_the_time_is_up_one_call_finds_out() {
     let zoho = Sandbox::start().await;
     let app = TestApp::spawn(&zoho).await;
