@@ -1,7 +1,7 @@
 //! Where an account's token lies, and where requests learn that there is none.
 //!
 //! The token itself is in the cache; the slot's state says what its keeper is doing. Requests and keeper meet here and
-//! nowhere else. Invariant: the state is changed, and a token dropped, under one lock, so that a request never mistakes
+//! nowhere else. Invariant: the state is changed, and a token put or dropped, under one lock, so that a request never mistakes
 //! "about to be asked for" for "between tries".
 
 use std::fmt;
