@@ -5,6 +5,7 @@
 mod line;
 pub mod log;
 mod metrics;
+mod readers;
 mod record;
 mod request;
 mod series;

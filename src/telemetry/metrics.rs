@@ -13,6 +13,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
 use super::FLUSH_TIMEOUT;
+use super::readers::Readers;
 
 /// Upper bounds in seconds: those of the semantic conventions, and the default deadline of a request.
 /// Source: <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>.
@@ -138,17 +139,15 @@ impl Metrics {
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .build()?;
-        let mut provider = SdkMeterProvider::builder()
+        let push = push.map(|exporter| {
+            PeriodicReader::builder(exporter)
+                .with_interval(PUSH_INTERVAL)
+                .build()
+        });
+        let provider = SdkMeterProvider::builder()
             .with_resource(resource)
-            .with_reader(scrape);
-        if let Some(push) = push {
-            provider = provider.with_reader(
-                PeriodicReader::builder(push)
-                    .with_interval(PUSH_INTERVAL)
-                    .build(),
-            );
-        }
-        let provider = provider.build();
+            .with_reader(Readers { scrape, push })
+            .build();
         let meter = provider.meter("bigin-photo-proxy");
         let counter = |name, description| {
             meter

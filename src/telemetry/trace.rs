@@ -15,6 +15,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::{
     Config, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample,
 };
@@ -207,7 +208,10 @@ pub(super) fn exporters(
         .with_endpoint(format!("{endpoint}/v1/traces"))
         .build()
         .context("telemetry.otlp_endpoint")?;
-    let points = MetricExporter::builder().with_http().with_http_client(http);
+    let points = MetricExporter::builder()
+        .with_temporality(Temporality::Cumulative)
+        .with_http()
+        .with_http_client(http);
     let points = points
         .with_endpoint(format!("{endpoint}/v1/metrics"))
         .build()
