@@ -91,7 +91,7 @@ fn call(bencher: Bencher<'_, '_>) {
     let zoho = Zoho::start();
     let account = zoho.config.accounts.first().expect("an account");
     let tls = Arc::new(tls());
-    let connector = Connector::new(&account.api, &tls, Duration::from_secs(3));
+    let connector = Connector::new(&account.api, &tls, &zoho.config.upstream);
     let upstream = Upstream::new(&account.api, connector, Arc::new(Pool::new(1)));
     let target = Target::parse(PATH, &zoho.config.names).expect("a target");
     let token = zoho.slot.current().expect("a token");
@@ -167,7 +167,7 @@ impl Zoho {
 
     async fn keep(config: &Config) -> Arc<Slot> {
         let tls = Arc::new(tls());
-        let http = token::http_client(&tls, Duration::from_secs(3), config.token.timeout)
+        let http = token::http_client(&tls, &config.upstream, config.token.timeout)
             .expect("a client for token requests");
         let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry());
         for keeper in keepers {

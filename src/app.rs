@@ -118,7 +118,7 @@ impl App {
             config.needs_tls(),
         )?);
         let telemetry = Telemetry::start(config.otlp_endpoint.as_deref(), &tls)?;
-        let http = token::http_client(&tls, config.upstream.connect_timeout, config.token.timeout)?;
+        let http = token::http_client(&tls, &config.upstream, config.token.timeout)?;
         let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry);
         let shared = kept
             .iter()

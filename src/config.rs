@@ -5,6 +5,7 @@
 
 mod account;
 mod authorities;
+mod forward_proxy;
 mod layers;
 mod log;
 mod reader;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 
 pub use account::AccountConfig;
+pub use forward_proxy::ForwardProxy;
 pub use layers::Environment;
 use layers::Layers;
 pub use log::{LogConfig, LogFormat};
@@ -103,6 +105,8 @@ pub struct UpstreamConfig {
     pub queue_timeout: Duration,
     /// Further certificate authorities.
     pub ca: RootCertStore,
+    /// The proxy on the way, if there is one.
+    pub proxy: Option<ForwardProxy>,
 }
 
 /// How access tokens are asked for.
@@ -219,6 +223,7 @@ fn read_upstream(upstream: &Section) -> UpstreamConfig {
         queue: upstream.number("queue", 0..=100_000),
         queue_timeout: upstream.duration("queue_timeout", a_while),
         ca: authorities::read(upstream, "ca_file"),
+        proxy: forward_proxy::read(upstream),
     }
 }
 

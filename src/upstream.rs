@@ -13,6 +13,7 @@ mod gate;
 mod pool;
 mod progress;
 mod stop;
+mod tunnel;
 
 use std::sync::Arc;
 

@@ -100,7 +100,7 @@ impl DataPath {
     fn routes(&self, pools: &[Arc<Pool>]) -> Vec<Route> {
         let accounts = self.apis.iter().zip(pools).zip(&self.shared);
         let routes = accounts.map(|((api, pool), shared)| {
-            let connector = Connector::new(api, &self.tls, self.upstream.connect_timeout);
+            let connector = Connector::new(api, &self.tls, &self.upstream);
             let upstream = Upstream::new(api, connector, Arc::clone(pool));
             Route {
                 shared: Arc::clone(shared),

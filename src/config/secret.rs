@@ -31,21 +31,30 @@ impl Secret {
                 return Self::new("ambiguous");
             }
             (Some(inline), _) => inline,
-            (None, Some(path)) => match std::fs::read_to_string(path) {
-                Ok(text) => text,
-                Err(error) => {
-                    account.error(&file_key, format!("cannot be read: {error}"));
-                    return Self::new("unread");
-                }
-            },
+            (None, Some(path)) => return Self::of_file(account, key, path),
             (None, None) => {
                 account.error(&file_key, format!("is missing (or {key})"));
                 return Self::new("missing");
             }
         };
-        let text = without_newline(&text);
+        Self::checked(account, key, &text)
+    }
+
+    /// Reads the file at `path`, which `key_file` names.
+    pub(super) fn of_file(section: &Section, key: &str, path: &str) -> Self {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::checked(section, key, &text),
+            Err(error) => {
+                section.error(&format!("{key}_file"), format!("cannot be read: {error}"));
+                Self::new("unread")
+            }
+        }
+    }
+
+    fn checked(section: &Section, key: &str, text: &str) -> Self {
+        let text = without_newline(text);
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            account.error(key, "must be visible ASCII on one line, without spaces");
+            section.error(key, "must be visible ASCII on one line, without spaces");
         }
         Self::new(text)
     }

@@ -218,11 +218,14 @@ impl Row {
                     "http_request_denied",
                 )
             },
-            Failure::Call(CallError::Unreachable(why)) => Self::of_upstream(
-                StatusCode::BAD_GATEWAY,
-                Code::UpstreamUnreachable,
-                error_of_unreachable(why),
-            ),
+            Failure::Call(CallError::Unreachable(why)) => Self {
+                act: act_on_unreachable(why),
+                ..Self::of_upstream(
+                    StatusCode::BAD_GATEWAY,
+                    Code::UpstreamUnreachable,
+                    error_of_unreachable(why),
+                )
+            },
             Failure::Call(CallError::ConnectionLost) => Self::of_upstream(
                 StatusCode::BAD_GATEWAY,
                 Code::UpstreamConnectionLost,
@@ -282,6 +285,15 @@ impl Row {
     }
 }
 
+/// A proxy that refuses is configured wrongly, there or here; all else passes.
+fn act_on_unreachable(why: Unreachable) -> Act {
+    if why == Unreachable::ProxyRefused {
+        Act::Operator
+    } else {
+        Act::Nobody
+    }
+}
+
 fn error_of_unreachable(why: Unreachable) -> &'static str {
     match why {
         Unreachable::Dns => "dns_error",
@@ -292,7 +304,9 @@ fn error_of_unreachable(why: Unreachable) -> &'static str {
         Unreachable::TlsAlert => "tls_alert_received",
         Unreachable::Tls => "tls_protocol_error",
         Unreachable::Closed => "connection_terminated",
-        Unreachable::Failed => "destination_unavailable",
+        Unreachable::ProxyRefused => "proxy_configuration_error",
+        Unreachable::ProxyInvalid => "http_protocol_error",
+        Unreachable::ProxyFailed | Unreachable::Failed => "destination_unavailable",
     }
 }
 

@@ -18,7 +18,7 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Unreadable};
-use crate::config::AccountConfig;
+use crate::config::{AccountConfig, ForwardProxy, UpstreamConfig};
 
 /// The path of the token endpoint. Source: <https://www.bigin.com/developer/docs/apis/v2/self-client-refresh-token-usage.html>.
 const TOKEN_PATH: &str = "/oauth/v2/token";
@@ -54,7 +54,7 @@ pub(super) struct Granted {
 /// Why no token was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// DNS, TCP or TLS failed: the accounts server knows nothing of the try.
+    /// DNS, TCP, the proxy on the way or TLS failed: the accounts server knows nothing of the try.
     #[error("the accounts server could not be reached: {0}")]
     Unreached(&'static str),
     /// It may be gone at the next try.
@@ -117,20 +117,33 @@ impl Grant {
 /// The client for every accounts server: nothing that could carry a secret elsewhere.
 pub fn http_client(
     tls: &rustls::ClientConfig,
-    connect_timeout: Duration,
+    upstream: &UpstreamConfig,
     timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls.clone())
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
+        // Those of the environment.
         .no_proxy()
         .retry(reqwest::retry::never())
-        .connect_timeout(connect_timeout)
+        .connect_timeout(upstream.connect_timeout)
         .timeout(timeout)
         // One request an hour: a kept connection would be stale each time.
-        .pool_max_idle_per_host(0)
-        .build()
+        .pool_max_idle_per_host(0);
+    match &upstream.proxy {
+        None => client.build(),
+        Some(proxy) => client.proxy(way_through(proxy)?).build(),
+    }
+}
+
+/// Encrypted connections alone go through the proxy: others stay on this host.
+fn way_through(proxy: &ForwardProxy) -> reqwest::Result<reqwest::Proxy> {
+    let way = reqwest::Proxy::https(proxy.url.clone())?;
+    Ok(match &proxy.authorization {
+        None => way,
+        Some(authorization) => way.custom_http_auth(authorization.clone()),
+    })
 }
 
 fn granted(answer: &ZohoTokenResponse) -> Result<Granted, Failure> {
@@ -291,7 +304,8 @@ mod tests {
         let text = format!(
             "[accounts.main]\nclient_id = \"1000.ID\"\nclient_secret = \"s&=%\"\n\
              refresh_token = \"1000.r\"\naccounts_url = {accounts_url:?}\n\
-             api_url = \"https://www.zohoapis.eu\"\n"
+             api_url = \"https://www.zohoapis.eu\"\n\
+             [upstream]\nconnect_timeout = \"500ms\"\n"
         );
         let config =
             config::parse(&text, &Environment::default()).unwrap_or_else(|it| panic!("{it}"));
@@ -299,7 +313,7 @@ mod tests {
         let patience = Duration::from_millis(500);
         Grant::new(
             &config.accounts[0],
-            http_client(&tls, patience, patience).unwrap(),
+            http_client(&tls, &config.upstream, patience).unwrap(),
         )
     }
 

@@ -1,4 +1,4 @@
-//! New connections to one API: DNS, TCP and TLS, each failure told apart.
+//! New connections to one API: DNS, TCP, perhaps a tunnel, and TLS, each failure told apart.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -20,6 +20,8 @@ use tower::Service;
 use tower::util::ServiceFn;
 
 use super::connection::{Connection, Stream};
+use super::tunnel::Tunnel;
+use crate::config::UpstreamConfig;
 use crate::zoho::Origin;
 
 /// Why there is no connection. Nothing was sent.
@@ -34,7 +36,7 @@ pub enum Unreachable {
     /// The network knows no way.
     #[error("there is no route to it")]
     Unroutable,
-    /// DNS, TCP and TLS took too long together.
+    /// DNS, TCP, tunnel and TLS took too long together.
     #[error("no connection in time")]
     TimedOut,
     /// Its certificate is not to be trusted.
@@ -49,6 +51,15 @@ pub enum Unreachable {
     /// The connection ended as soon as it was there.
     #[error("it closed the connection at once")]
     Closed,
+    /// The proxy on the way wants other credentials, or does not let us go there.
+    #[error("the proxy on the way refuses")]
+    ProxyRefused,
+    /// The proxy on the way finds no way, or is in trouble itself.
+    #[error("the proxy on the way cannot reach it")]
+    ProxyFailed,
+    /// What the proxy on the way says is no answer to CONNECT.
+    #[error("the proxy on the way does not answer as one")]
+    ProxyInvalid,
     /// Anything else.
     #[error("the connection failed")]
     Failed,
@@ -60,16 +71,19 @@ type Resolver = ServiceFn<fn(Name) -> Addresses>;
 /// Opens connections to one API.
 #[derive(Clone)]
 pub struct Connector {
-    uri: Uri,
+    /// The host that is connected to: the API's, or the proxy's on the way.
+    first: Uri,
     tcp: HttpConnector<Resolver>,
+    tunnel: Option<Tunnel>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
 }
 
 impl Connector {
-    /// A connector to `api`. The configuration of TLS is used if `api` asks for it.
+    /// A connector to `api`. The configuration of TLS is used if `api` asks for it, and so is the proxy: what is not
+    /// encrypted stays on this host.
     #[must_use]
-    pub fn new(api: &Origin, tls: &Arc<ClientConfig>, timeout: Duration) -> Self {
+    pub fn new(api: &Origin, tls: &Arc<ClientConfig>, config: &UpstreamConfig) -> Self {
         let mut tcp =
             HttpConnector::new_with_resolver(tower::service_fn(resolve as fn(Name) -> Addresses));
         tcp.enforce_http(false);
@@ -78,13 +92,16 @@ impl Connector {
             ServerName::try_from(api.host().trim_matches(['[', ']']).to_owned())
                 .expect("Origin parsed it")
         };
+        let proxy = config.proxy.as_ref().filter(|_| api.is_tls());
+        let first = proxy.map_or_else(|| api.to_string(), |proxy| proxy.url.to_string());
         Self {
-            uri: api.to_string().parse().expect("an origin is a URI"),
+            first: first.parse().expect("an origin is a URI"),
             tcp,
+            tunnel: proxy.map(|proxy| Tunnel::new(api, proxy)),
             tls: api
                 .is_tls()
                 .then(|| (TlsConnector::from(Arc::clone(tls)), name())),
-            timeout,
+            timeout: config.connect_timeout,
         }
     }
 
@@ -102,10 +119,14 @@ impl Connector {
         let tcp = self
             .tcp
             .clone()
-            .call(self.uri.clone())
+            .call(self.first.clone())
             .await
             .map_err(|error| tcp_failure(&error))?
             .into_inner();
+        let tcp = match &self.tunnel {
+            None => tcp,
+            Some(tunnel) => tunnel.open(tcp).await?,
+        };
         match &self.tls {
             None => Ok(Either::Left(tcp)),
             Some((tls, name)) => {

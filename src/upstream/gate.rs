@@ -234,6 +234,7 @@ mod tests {
             queue: 0,
             queue_timeout: Duration::ZERO,
             ca: rustls::RootCertStore::empty(),
+            proxy: None,
         })
     }
 

@@ -540,3 +540,70 @@ fn output_that_cannot_be_written_is_a_failure_and_no_panic() {
         );
     }
 }
+
+#[test]
+fn a_proxy_is_a_bare_url_and_its_credentials_stand_elsewhere() {
+    let proxy = |keys: &str| parse(&format!("[upstream]\n{keys}\n{ACCOUNT}"));
+    let error = |keys: &str| error_of(&format!("[upstream]\n{keys}\n{ACCOUNT}"));
+    let path = std::env::temp_dir().join(format!("password-{:016x}", fastrand::u64(..)));
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let file = format!("proxy_password_file = {path:?}");
+
+    let config = proxy("proxy = \"http://proxy.example:3128\"").ok().unwrap();
+    assert_eq!(
+        config.upstream.proxy.unwrap().url.as_str(),
+        "http://proxy.example:3128/"
+    );
+    assert!(proxy("").ok().unwrap().upstream.proxy.is_none());
+    for url in [
+        "proxy.example:3128",
+        "https://proxy.example:3128",
+        "socks5://proxy.example:1080",
+        "http://proxy.example/path",
+        "http://proxy.example/?q",
+        "http://user@proxy.example",
+        "http://user:hunter2@proxy.example",
+    ] {
+        let error = error(&format!("proxy = {url:?}"));
+        assert!(error.starts_with("upstream.proxy: must "), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    let with_proxy = |keys: &str| format!("proxy = \"http://proxy.example:3128\"\n{keys}");
+    let config = proxy(&with_proxy(&format!("proxy_user = \"u\"\n{file}")))
+        .ok()
+        .unwrap();
+    assert!(!format!("{:?}", config.upstream).contains("dTpodW50ZXIy"));
+    assert!(
+        config.effective.contains("proxy_user = \"u\"") && !config.effective.contains("hunter2")
+    );
+    for (keys, begin) in [
+        (
+            format!("proxy_user = \"u\"\n{file}"),
+            "upstream.proxy: is missing",
+        ),
+        (
+            with_proxy("proxy_user = \"u\""),
+            "upstream.proxy_password_file: is missing",
+        ),
+        (with_proxy(&file), "upstream.proxy_user: is missing"),
+        (
+            with_proxy(&format!("proxy_user = \"u:v\"\n{file}")),
+            "upstream.proxy_user: must ",
+        ),
+        (
+            with_proxy("proxy_user = \"u\"\nproxy_password_file = \"/nonexistent\""),
+            "upstream.proxy_password_file: cannot be read",
+        ),
+    ] {
+        let error = error(&keys);
+        assert!(error.starts_with(begin), "{error}");
+    }
+    std::fs::write(&path, "two words").unwrap();
+    let error = error(&with_proxy(&format!("proxy_user = \"u\"\n{file}")));
+    assert!(
+        error.starts_with("upstream.proxy_password: must "),
+        "{error}"
+    );
+    std::fs::remove_file(&path).unwrap();
+}

@@ -13,6 +13,7 @@ mod answers;
 mod attempts;
 mod configuration;
 mod credits;
+mod egress;
 mod load;
 mod observability;
 mod process;

@@ -1,20 +1,15 @@
 //! Connections, on both sides: their limits, their clocks, their certificates, and what happens when they die.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bigin_photo_proxy::app::Ending;
 use futures_util::future::join_all;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, Settings, When};
+use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, When};
 
-use crate::support::{TestApp, config_for, eventually, exchange};
+use crate::support::{TestApp, assert_unreachable, eventually, exchange, tls_sandbox, with_api};
 
 const REQUEST: &[u8] = b"DELETE /bigin/v2/Contacts/1/photo HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -333,32 +328,6 @@ async fn several_data_path_threads_share_one_token() {
     assert_eq!(zoho.ledger().token_requests, 1);
 }
 
-/// An answer that says which way a connection failed, and that nothing was sent.
-async fn assert_unreachable(config: &str, zoho: &Sandbox, error: &str) {
-    let app = TestApp::of_config(config);
-    eventually("a token", async || {
-        app.delete_photo("Contacts", 1).await.code() != "TOKEN_UNAVAILABLE"
-    })
-    .await;
-    let reply = app.delete_photo("Contacts", 1).await;
-
-    assert_eq!(
-        (reply.status.as_u16(), reply.code().as_str()),
-        (502, "UPSTREAM_UNREACHABLE")
-    );
-    assert_eq!(reply.outcome(), "not-sent");
-    let expected = format!("bigin-photo-proxy; error={error}; details=\"UPSTREAM_UNREACHABLE\"");
-    assert_eq!(reply.header("proxy-status"), expected);
-    assert_eq!(zoho.ledger().deletions.len(), 0);
-}
-
-/// The configuration for `zoho` with another API.
-fn with_api(zoho: &Sandbox, keys: &str, api_url: &str) -> String {
-    let config = config_for(zoho, keys);
-    let (before, _) = config.split_once("api_url").unwrap();
-    format!("{before}api_url = {api_url:?}\n")
-}
-
 #[tokio::test]
 async fn an_api_that_refuses_connections_is_told_as_such() {
     let (zoho, api) = (Sandbox::start().await, Sandbox::start().await);
@@ -396,33 +365,6 @@ async fn an_api_that_does_not_speak_tls_is_told_as_such() {
     let url = api.api_url().replace("http://", "https://");
 
     assert_unreachable(&with_api(&zoho, "", &url), &zoho, "tls_protocol_error").await;
-}
-
-/// A certificate authority of our own, in a file, and a sandbox for `localhost` under it.
-async fn tls_sandbox() -> (Sandbox, PathBuf) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let tls = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let address = ([127, 0, 0, 1], 0).into();
-    let zoho = Sandbox::bind_tls(address, Settings::default(), Arc::new(tls))
-        .await
-        .unwrap();
-
-    let path = std::env::temp_dir().join(format!("authority-{:016x}.pem", fastrand::u64(..)));
-    std::fs::write(&path, authority.pem()).unwrap();
-    (zoho, path)
 }
 
 #[tokio::test]

@@ -206,3 +206,29 @@ api_url = {:?}
         zoho.api_url(),
     )
 }
+
+/// The configuration for `zoho` with another API.
+pub(crate) fn with_api(zoho: &Sandbox, keys: &str, api_url: &str) -> String {
+    let config = config_for(zoho, keys);
+    let (before, _) = config.split_once("api_url").unwrap();
+    format!("{before}api_url = {api_url:?}\n")
+}
+
+/// An answer that says which way a connection failed, and that nothing was sent.
+pub(crate) async fn assert_unreachable(config: &str, zoho: &Sandbox, error: &str) {
+    let app = TestApp::of_config(config);
+    eventually("a token", async || {
+        app.delete_photo("Contacts", 1).await.code() != "TOKEN_UNAVAILABLE"
+    })
+    .await;
+    let reply = app.delete_photo("Contacts", 1).await;
+
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (502, "UPSTREAM_UNREACHABLE")
+    );
+    assert_eq!(reply.outcome(), "not-sent");
+    let expected = format!("bigin-photo-proxy; error={error}; details=\"UPSTREAM_UNREACHABLE\"");
+    assert_eq!(reply.header("proxy-status"), expected);
+    assert_eq!(zoho.ledger().deletions.len(), 0);
+}

@@ -2,13 +2,17 @@
 
 mod app;
 mod collector;
+mod connect_proxy;
 mod program;
 mod raw;
+mod tls;
 
-pub(crate) use app::{Reply, TestApp, client, config_for};
+pub(crate) use app::{Reply, TestApp, assert_unreachable, client, config_for, with_api};
 pub(crate) use collector::{Collector, attribute};
+pub(crate) use connect_proxy::{ConnectProxy, Manners};
 pub(crate) use program::Program;
 pub(crate) use raw::exchange;
+pub(crate) use tls::tls_sandbox;
 
 use std::time::Duration;
 
