@@ -132,8 +132,10 @@ impl Upstream {
                 .ok_or(CallError::NotCanonical)?;
             match connection.exchange(request, progress).await {
                 Ok((head, body)) => {
+                    // Who sends what is not to be believed may send more of it: that connection is not kept.
+                    let answer = Answer::read(head, body)?;
                     self.pool.put(connection);
-                    return Ok(Answer::read(head, body)?);
+                    return Ok(answer);
                 }
                 // Zoho had closed it, and nothing was written. Each round uses up a pooled connection, so this ends.
                 Err(Unanswered::Unsent) if !is_new => {}

@@ -316,6 +316,7 @@ fn error_of_invalid(why: InvalidAnswer) -> &'static str {
         InvalidAnswer::BodyTooLarge => "http_response_body_size",
         InvalidAnswer::HeadTooLarge => "http_response_header_section_size",
         InvalidAnswer::Encoded => "http_response_content_coding",
+        InvalidAnswer::Framing => "http_response_transfer_coding",
         InvalidAnswer::NotHttp
         | InvalidAnswer::Status
         | InvalidAnswer::Gateway

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Bytes;
@@ -56,6 +58,9 @@ pub enum InvalidAnswer {
     /// Compressed, although that was excluded.
     #[error("it is compressed, although that was excluded")]
     Encoded,
+    /// Where its body ends is said in two ways, or in one that nobody agreed on.
+    #[error("where its body ends is in doubt")]
+    Framing,
     /// A status that this endpoint has not, such as a redirection.
     #[error("its status is none of this endpoint's")]
     Status,
@@ -70,9 +75,13 @@ pub enum InvalidAnswer {
 impl Answer {
     /// Reads a head and its whole body.
     pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, InvalidAnswer> {
-        let mut headers = head.headers.iter();
-        if headers.any(|(name, coding)| name == CONTENT_ENCODING && coding != "identity") {
-            return Err(InvalidAnswer::Encoded);
+        for (name, coding) in &head.headers {
+            if name == CONTENT_ENCODING && coding != "identity" {
+                return Err(InvalidAnswer::Encoded);
+            }
+            if name == TRANSFER_ENCODING && !is_plainly_chunked(coding, &head.headers) {
+                return Err(InvalidAnswer::Framing);
+            }
         }
         let status = head.status;
         if !(status.is_success() || status.is_client_error() || status.is_server_error()) {
@@ -165,4 +174,12 @@ impl Answer {
             .iter()
             .filter(|(name, _)| PASSED_ON.contains(name))
     }
+}
+
+/// Whether a transfer coding is the one that every client knows, once, and alone. Whoever sends a length with it may be
+/// smuggling (RFC 9112, section 6.3).
+fn is_plainly_chunked(coding: &HeaderValue, headers: &HeaderMap) -> bool {
+    let times = headers.get_all(TRANSFER_ENCODING).iter().count();
+    let alone = times == 1 && !headers.contains_key(CONTENT_LENGTH);
+    alone && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }

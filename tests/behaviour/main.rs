@@ -21,3 +21,4 @@ mod requests;
 mod token_faults;
 mod token_renewal;
 mod transport;
+mod upstream_bytes;

@@ -5,6 +5,7 @@ mod collector;
 mod connect_proxy;
 mod program;
 mod raw;
+mod raw_api;
 mod tls;
 
 pub(crate) use app::{Reply, TestApp, assert_unreachable, client, config_for, with_api};
@@ -12,6 +13,7 @@ pub(crate) use collector::{Collector, attribute};
 pub(crate) use connect_proxy::{ConnectProxy, Manners};
 pub(crate) use program::Program;
 pub(crate) use raw::exchange;
+pub(crate) use raw_api::{RawApi, Then};
 pub(crate) use tls::tls_sandbox;
 
 use std::time::Duration;
