@@ -37,6 +37,10 @@ impl Envelope {
                 credits_spent: false,
             });
         }
+        // serde would also take a list of the fields' values, and that is none.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
         let wire: Wire = serde_json::from_slice(body).ok()?;
         let success = match wire.status.as_ref() {
             "success" => true,
@@ -196,6 +200,8 @@ mod tests {
             "<html></html>",
             "null",
             "[]",
+            r#"["SUCCESS","success"]"#,
+            r#"["NO_PERMISSION","error",{},"x"]"#,
             "{}",
             r#""SUCCESS""#,
             r#"{"code":"SUCCESS","status":"succes"}"#,
