@@ -138,11 +138,7 @@ impl App {
             upstream: config.upstream,
             threads: listeners.len(),
             request_deadline: config.server.request_deadline,
-            limits: Limits::new(
-                config.server.max_connections,
-                config.server.head_timeout,
-                config.server.idle_timeout,
-            ),
+            limits: Limits::new(config.server.max_connections, &config.server),
             observer: Arc::new(observer(&telemetry, log, &config.accounts)),
             telemetry: Arc::clone(&telemetry),
             shutdown: shutdown.clone(),
@@ -174,11 +170,7 @@ impl App {
                     response
                 }
             },
-            limits: Limits::new(
-                ADMIN_CONNECTIONS,
-                config.server.head_timeout,
-                config.server.idle_timeout,
-            ),
+            limits: Limits::new(ADMIN_CONNECTIONS, &config.server),
             telemetry: Arc::clone(&telemetry),
             // It answers to the very end.
             shutdown: Shutdown::default(),

@@ -80,6 +80,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// First byte to end of a request's head.
     pub head_timeout: Duration,
+    /// Reading of an answer.
+    pub write_timeout: Duration,
     /// Keep-alive without a request.
     pub idle_timeout: Duration,
     /// One request, everything included.
@@ -195,6 +197,7 @@ fn read_server(server: &Section) -> ServerConfig {
         threads,
         max_connections: server.number("max_connections", 1..=1_000_000),
         head_timeout: server.duration("head_timeout", a_while.clone()),
+        write_timeout: server.duration("write_timeout", a_while.clone()),
         idle_timeout: server.duration("idle_timeout", a_while.clone()),
         request_deadline: server.duration("request_deadline", a_while),
         drain_delay: server.duration("drain_delay", Duration::ZERO..=hour),

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::unconstrained;
 use tokio_util::task::TaskTracker;
 
+use crate::config::ServerConfig;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{InboundError, Telemetry};
 use clocks::{Clocks, Watched};
@@ -60,17 +61,19 @@ type Arrived = (TcpStream, SocketAddr);
 pub struct Limits {
     connections: Arc<Semaphore>,
     head_timeout: Duration,
+    write_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Limits {
     /// At most so many connections, and how long they may take and rest. Clones share the number.
     #[must_use]
-    pub fn new(connections: usize, head_timeout: Duration, idle_timeout: Duration) -> Self {
+    pub fn new(connections: usize, config: &ServerConfig) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(connections)),
-            head_timeout,
-            idle_timeout,
+            head_timeout: config.head_timeout,
+            write_timeout: config.write_timeout,
+            idle_timeout: config.idle_timeout,
         }
     }
 }

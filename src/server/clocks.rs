@@ -1,26 +1,33 @@
-//! The clocks of one connection: how long it may be idle, and how long the head of a request may take.
+//! The clocks of one connection: how long it may be idle, how long the head of a request may take, and how long the
+//! caller may take to read its answer.
 //!
-//! hyper has one clock for both. Here the bytes themselves say which one runs: [`Watched`] sees the first byte of a head,
-//! the service sees its end. The timer is touched only when a head does not arrive in one piece, or when it goes off:
-//! for an ordinary request it costs nothing.
+//! hyper has one clock for the first two and none for the third. Here the bytes themselves say which one runs:
+//! [`Watched`] sees the first byte of a head and what cannot be written, the service sees where a request begins and
+//! ends. The timer is touched only when a head or an answer does not go through in one piece, or when it goes off: for an
+//! ordinary request it costs nothing.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::{InboundError, Limits, inbound_error};
 
-/// What a connection is doing, as its bytes and its service see it: the lowest two bits say what, the others count
-/// changes, so that a state which came, went and came again is seen as new.
+/// What a connection is doing, as its bytes and its service see it.
 #[derive(Default)]
-pub(super) struct Clocks(AtomicU32);
+pub(super) struct Clocks {
+    /// The lowest two bits say what, the others count changes, so that a state which came, went and came again is seen as
+    /// new.
+    state: AtomicU32,
+    /// Whether what was read last ended inside a head: behind a whole request, the next one may have begun.
+    is_inside_head: AtomicBool,
+}
 
 /// Between requests.
 const IDLE: u32 = 0;
@@ -28,6 +35,8 @@ const IDLE: u32 = 0;
 const HEAD: u32 = 1;
 /// A request is being served.
 const BUSY: u32 = 2;
+/// The caller does not read what is written. hyper takes no further request until it does.
+const WRITING: u32 = 3;
 
 impl Clocks {
     pub(super) fn request_began(&self) {
@@ -35,23 +44,47 @@ impl Clocks {
     }
 
     pub(super) fn request_ended(&self) {
-        self.enter(IDLE);
+        self.rest();
     }
 
-    fn bytes_came(&self) {
-        if self.now() & 3 == IDLE {
+    fn bytes_came(&self, are_inside_head: bool) {
+        self.is_inside_head
+            .store(are_inside_head, Ordering::Relaxed);
+        if self.what() == IDLE {
             self.enter(HEAD);
         }
+    }
+
+    fn write_is_blocked(&self) {
+        if self.what() != WRITING {
+            self.enter(WRITING);
+        }
+    }
+
+    fn all_is_written(&self) {
+        if self.what() == WRITING {
+            self.rest();
+        }
+    }
+
+    /// Between two requests, unless there is a part of the next one already.
+    fn rest(&self) {
+        let next_has_begun = self.is_inside_head.load(Ordering::Relaxed);
+        self.enter(if next_has_begun { HEAD } else { IDLE });
     }
 
     /// Only the connection's own task writes, so this need not be one atomic step.
     fn enter(&self, state: u32) {
         let changes = (self.now() | 3).wrapping_add(1);
-        self.0.store(changes | state, Ordering::Relaxed);
+        self.state.store(changes | state, Ordering::Relaxed);
     }
 
     fn now(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed)
+    }
+
+    fn what(&self) -> u32 {
+        self.now() & 3
     }
 
     /// Drives a connection to its end, or until one of its clocks runs out.
@@ -63,13 +96,8 @@ impl Clocks {
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut state = self.now();
-        let first = match state & 3 {
-            HEAD => limits.head_timeout,
-            _ => limits.idle_timeout,
-        };
-        let mut clock = pin!(tokio::time::sleep(first));
-        let mut since = Instant::now();
+        let (mut state, mut since) = (self.now(), Instant::now());
+        let mut clock = pin!(tokio::time::sleep_until(self.due(since, limits).0));
         poll_fn(|context| {
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 return Poll::Ready(ended.map_err(|error| inbound_error(&error)));
@@ -77,53 +105,70 @@ impl Clocks {
             if self.now() != state {
                 state = self.now();
                 // A request that is being served has a deadline of its own.
-                if state & 3 != BUSY {
+                if self.what() != BUSY {
                     since = Instant::now();
                 }
-                if state & 3 == HEAD {
-                    clock.as_mut().reset(since + limits.head_timeout);
+                // The clock of an idle connection is the longest, and need not be set back before it goes off.
+                if matches!(self.what(), HEAD | WRITING) {
+                    clock.as_mut().reset(self.due(since, limits).0);
                 }
             }
             while clock.as_mut().poll(context).is_ready() {
-                if let Some(error) = self.run_out(since, limits, clock.as_mut()) {
-                    return Poll::Ready(error);
+                let (due, over) = self.due(since, limits);
+                if due <= Instant::now() {
+                    return Poll::Ready(over);
                 }
+                clock.as_mut().reset(due);
             }
             Poll::Pending
         })
         .await
     }
 
-    /// The clock went off: is it over, or did something happen since it was set?
-    fn run_out(
-        &self,
-        since: Instant,
-        limits: &Limits,
-        clock: Pin<&mut Sleep>,
-    ) -> Option<Result<(), InboundError>> {
-        let (due, over) = match self.now() & 3 {
+    /// When the clock that runs goes off, and what that means.
+    fn due(&self, since: Instant, limits: &Limits) -> (Instant, Result<(), InboundError>) {
+        match self.what() {
             HEAD => (since + limits.head_timeout, Err(InboundError::HeadTimeout)),
+            WRITING => (
+                since + limits.write_timeout,
+                Err(InboundError::WriteTimeout),
+            ),
             IDLE => (since + limits.idle_timeout, Ok(())),
             // See above.
             _ => (Instant::now() + limits.idle_timeout, Ok(())),
-        };
-        if due <= Instant::now() {
-            return Some(over);
         }
-        clock.reset(due);
-        None
     }
 }
 
-/// A caller's stream that tells the clocks when bytes come.
+/// A caller's stream that tells the clocks when bytes come, and when they cannot go.
 pub(super) struct Watched {
     stream: TcpStream,
     clocks: Arc<Clocks>,
+    /// The last bytes that were read.
+    tail: [u8; 3],
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, clocks: Arc<Clocks>) -> Self {
-        Self { stream, clocks }
+        Self {
+            stream,
+            clocks,
+            tail: [0; 3],
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        if let Some(tail) = bytes.last_chunk() {
+            self.tail = *tail;
+        } else {
+            for byte in bytes {
+                let [_, second, third] = self.tail;
+                self.tail = [second, third, *byte];
+            }
+        }
+        // An empty line ends a head. It may be a bare one: RFC 9112, section 2.2.
+        let ends_head = matches!(self.tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
+        self.clocks.bytes_came(!ends_head);
     }
 }
 
@@ -135,8 +180,8 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.clocks.bytes_came();
+        if let Some(bytes @ [_, ..]) = buffer.filled().get(before..) {
+            self.note(bytes);
         }
         read
     }
@@ -148,22 +193,16 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if written.is_pending() {
+            self.clocks.write_is_blocked();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when it has written all that it has.
+        self.clocks.all_is_written();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

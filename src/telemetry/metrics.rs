@@ -48,6 +48,8 @@ pub enum InboundError {
     HeadTooLarge,
     /// The head of a request came too slowly.
     HeadTimeout,
+    /// An answer was not read in time.
+    WriteTimeout,
     /// The connection broke.
     Broken,
 }
@@ -58,6 +60,7 @@ impl InboundError {
             Self::NotHttp => "not_http",
             Self::HeadTooLarge => "head_too_large",
             Self::HeadTimeout => "head_timeout",
+            Self::WriteTimeout => "write_timeout",
             Self::Broken => "broken",
         }
     }

@@ -14,6 +14,7 @@ mod attempts;
 mod configuration;
 mod credits;
 mod egress;
+mod inbound;
 mod load;
 mod observability;
 mod process;
