@@ -4,6 +4,7 @@
 //! time, and once the server closes, every request that was accepted is answered.
 
 mod clocks;
+mod places;
 mod spread;
 
 use std::convert::Infallible;
@@ -23,14 +24,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::unconstrained;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{InboundError, Telemetry};
-use clocks::{Clocks, Watched};
+use clocks::Watched;
+use places::{Place, Places};
 use spread::{Handed, Seat};
 pub use spread::{HandedOver, Spread};
 
@@ -46,6 +48,9 @@ const BACKLOG: i32 = 4096;
 /// How long to rest when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often to say so.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
 /// How long idle connections stay open when the server closes: some round trips.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -59,7 +64,7 @@ type Arrived = (TcpStream, SocketAddr);
 /// What bounds the connections of one listener.
 #[derive(Clone)]
 pub struct Limits {
-    connections: Arc<Semaphore>,
+    places: Places,
     head_timeout: Duration,
     write_timeout: Duration,
     idle_timeout: Duration,
@@ -70,7 +75,7 @@ impl Limits {
     #[must_use]
     pub fn new(connections: usize, config: &ServerConfig) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(connections)),
+            places: Places::new(connections),
             head_timeout: config.head_timeout,
             write_timeout: config.write_timeout,
             idle_timeout: config.idle_timeout,
@@ -146,7 +151,7 @@ where
     /// Serves until the shutdown closes it, and then until all accepted requests are answered, or cut.
     pub async fn run(self, mut handed_over: HandedOver) {
         let connections = TaskTracker::new();
-        let mut waiting = None;
+        let (mut waiting, mut complained) = (None, None);
         loop {
             tokio::select! {
                 biased;
@@ -155,10 +160,10 @@ where
                 // What others hand over comes first: it has its places already.
                 Some(handed) = handed_over.recv() => self.adopt(handed, &connections),
                 accepted = self.listener.accept(), if waiting.is_none() => {
-                    waiting = usable(accepted).await;
+                    waiting = self.usable(accepted, &mut complained).await;
                 }
                 // Until there is a place the others wait in the kernel.
-                place = self.place(), if waiting.is_some() => {
+                place = self.limits.places.take(), if waiting.is_some() => {
                     if let Some(arrived) = waiting.take() {
                         self.admit(arrived, place, &connections);
                     }
@@ -183,19 +188,8 @@ where
         }
     }
 
-    /// A place among the connections that may be held.
-    async fn place(&self) -> OwnedSemaphorePermit {
-        let place = Arc::clone(&self.limits.connections).acquire_owned().await;
-        place.expect("the semaphore is never closed")
-    }
-
     /// Serves a connection, here or on a thread that has fewer.
-    fn admit(
-        &self,
-        (stream, peer): Arrived,
-        place: OwnedSemaphorePermit,
-        connections: &TaskTracker,
-    ) {
+    fn admit(&self, (stream, peer): Arrived, place: Place, connections: &TaskTracker) {
         let seat = self.spread.seat();
         if self.spread.is_own(&seat) {
             connections.spawn(self.serve(stream, peer, (place, seat)));
@@ -231,6 +225,30 @@ where
         }
     }
 
+    /// A connection that was accepted, unless accepting failed.
+    async fn usable(
+        &self,
+        accepted: io::Result<Arrived>,
+        complained: &mut Option<Instant>,
+    ) -> Option<Arrived> {
+        let error = match accepted {
+            Ok(arrived) => return Some(arrived),
+            Err(error) if is_of_one_connection(&error) => return None,
+            Err(error) => error,
+        };
+        self.telemetry
+            .metrics
+            .inbound_error(InboundError::NotAccepted);
+        if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            *complained = Some(Instant::now());
+            tracing::error!(%error, "connections cannot be accepted");
+        }
+        // There may be fewer descriptors than places.
+        self.limits.places.make_room();
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+        None
+    }
+
     /// Connections that the kernel has already accepted would be reset when the listener closes.
     async fn empty_queue(&self, mut waiting: Option<Arrived>, connections: &TaskTracker) {
         // Lets the runtime look at its sockets once more.
@@ -241,11 +259,11 @@ where
                 let Some(accepted) = unconstrained(self.listener.accept()).now_or_never() else {
                     return;
                 };
-                waiting = usable(accepted).await;
+                waiting = self.usable(accepted, &mut None).await;
                 continue;
             };
             tokio::select! {
-                place = self.place() => self.admit(arrived, place, connections),
+                place = self.limits.places.take() => self.admit(arrived, place, connections),
                 () = self.shutdown.cut() => return,
             }
         }
@@ -256,10 +274,10 @@ where
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        place: (OwnedSemaphorePermit, Seat),
+        (place, seat): (Place, Seat),
     ) -> impl Future<Output = ()> + Send + use<A, F, B> {
         let peer = Peer(peer.to_string().into());
-        let clocks = Arc::new(Clocks::default());
+        let clocks = Arc::clone(place.clocks());
         let (answer, busy) = (self.answer.clone(), Arc::clone(&clocks));
         let service = service_fn(move |request| {
             busy.request_began();
@@ -290,35 +308,25 @@ where
             Arc::clone(&self.telemetry),
         );
         async move {
-            let mut connection = pin!(connection);
-            let served = tokio::select! {
-                biased;
-                served = clocks.watch(connection.as_mut(), &limits) => served,
-                () = time_to_close(&shutdown) => {
-                    // Ends it now if it is idle, else after the request that is being served.
-                    connection.as_mut().graceful_shutdown();
-                    clocks.watch(connection.as_mut(), &limits).await
+            // What is dropped at the end of this block is dropped before its place is free.
+            let served = {
+                let mut connection = pin!(connection);
+                tokio::select! {
+                    biased;
+                    served = clocks.watch(connection.as_mut(), &limits) => served,
+                    () = time_to_close(&shutdown) => {
+                        // Ends it now if it is idle, else after the request that is being served.
+                        connection.as_mut().graceful_shutdown();
+                        clocks.watch(connection.as_mut(), &limits).await
+                    }
                 }
             };
             if let Err(error) = served {
                 telemetry.metrics.inbound_error(error);
             }
-            drop(place);
+            drop((place, seat));
         }
     }
-}
-
-/// A connection that was accepted, unless accepting failed.
-async fn usable(accepted: io::Result<Arrived>) -> Option<Arrived> {
-    match accepted {
-        Ok(arrived) => return Some(arrived),
-        Err(error) if is_of_one_connection(&error) => {}
-        Err(error) => {
-            tracing::error!(%error, "connections cannot be accepted");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-        }
-    }
-    None
 }
 
 /// Waits until a connection should end. Callers that have connected a moment ago have a request under way.

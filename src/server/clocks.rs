@@ -10,23 +10,36 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::{InboundError, Limits, inbound_error};
 
+/// How long a connection must be idle, or in one head, before it may be sent away for another: some round trips. Less, and
+/// its next bytes may be under way; but heads that come byte by byte must not cost good callers their place.
+const RESTS_AFTER: Duration = Duration::from_millis(500);
+
 /// What a connection is doing, as its bytes and its service see it.
-#[derive(Default)]
 pub(super) struct Clocks {
     /// The lowest two bits say what, the others count changes, so that a state which came, went and came again is seen as
     /// new.
     state: AtomicU32,
     /// Whether what was read last ended inside a head: behind a whole request, the next one may have begun.
     is_inside_head: AtomicBool,
+    /// What `since` counts from.
+    opened: Instant,
+    /// When the present state began, in nanoseconds. Not kept while a request is served.
+    since: AtomicU64,
+    /// Whether others need the place of this connection.
+    must_leave: AtomicBool,
+    /// Its task.
+    task: AtomicWaker,
 }
 
 /// Between requests.
@@ -39,6 +52,34 @@ const BUSY: u32 = 2;
 const WRITING: u32 = 3;
 
 impl Clocks {
+    /// Of a connection that begins now; all times are compared that were noted since the same moment.
+    pub(super) fn new(opened: Instant) -> Self {
+        let clocks = Self {
+            state: AtomicU32::new(IDLE),
+            is_inside_head: AtomicBool::new(false),
+            opened,
+            since: AtomicU64::new(0),
+            must_leave: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+        };
+        clocks.restart();
+        clocks
+    }
+
+    /// Since when nothing has come of a connection, if it rests.
+    pub(super) fn resting_since(&self, now: Instant) -> Option<Instant> {
+        let since = self.since();
+        let rests = matches!(self.what(), IDLE | HEAD) && now.duration_since(since) > RESTS_AFTER;
+        rests.then_some(since)
+    }
+
+    /// Asks its task to end, which it does if it still rests then.
+    pub(super) fn ask_to_leave(&self) {
+        if !self.must_leave.swap(true, Ordering::Release) {
+            self.task.wake();
+        }
+    }
+
     pub(super) fn request_began(&self) {
         self.enter(BUSY);
     }
@@ -73,6 +114,16 @@ impl Clocks {
         self.enter(if next_has_begun { HEAD } else { IDLE });
     }
 
+    fn restart(&self) {
+        let nanoseconds = self.opened.elapsed().as_nanos();
+        let since = u64::try_from(nanoseconds).expect("no process runs for 500 years");
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    fn since(&self) -> Instant {
+        self.opened + Duration::from_nanos(self.since.load(Ordering::Relaxed))
+    }
+
     /// Only the connection's own task writes, so this need not be one atomic step.
     fn enter(&self, state: u32) {
         let changes = (self.now() | 3).wrapping_add(1);
@@ -96,8 +147,13 @@ impl Clocks {
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let (mut state, mut since) = (self.now(), Instant::now());
-        let mut clock = pin!(tokio::time::sleep_until(self.due(since, limits).0));
+        poll_fn(|context| {
+            self.task.register(context.waker());
+            Poll::Ready(())
+        })
+        .await;
+        let mut state = self.now();
+        let mut clock = pin!(tokio::time::sleep_until(self.due(limits).0));
         poll_fn(|context| {
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 return Poll::Ready(ended.map_err(|error| inbound_error(&error)));
@@ -106,15 +162,23 @@ impl Clocks {
                 state = self.now();
                 // A request that is being served has a deadline of its own.
                 if self.what() != BUSY {
-                    since = Instant::now();
+                    self.restart();
                 }
                 // The clock of an idle connection is the longest, and need not be set back before it goes off.
                 if matches!(self.what(), HEAD | WRITING) {
-                    clock.as_mut().reset(self.due(since, limits).0);
+                    clock.as_mut().reset(self.due(limits).0);
+                }
+            }
+            if self.must_leave.load(Ordering::Acquire) {
+                // To be woken uses the registration up.
+                self.task.register(context.waker());
+                self.must_leave.store(false, Ordering::Relaxed);
+                if self.resting_since(Instant::now()).is_some() {
+                    return Poll::Ready(Err(InboundError::MadeRoom));
                 }
             }
             while clock.as_mut().poll(context).is_ready() {
-                let (due, over) = self.due(since, limits);
+                let (due, over) = self.due(limits);
                 if due <= Instant::now() {
                     return Poll::Ready(over);
                 }
@@ -126,7 +190,8 @@ impl Clocks {
     }
 
     /// When the clock that runs goes off, and what that means.
-    fn due(&self, since: Instant, limits: &Limits) -> (Instant, Result<(), InboundError>) {
+    fn due(&self, limits: &Limits) -> (Instant, Result<(), InboundError>) {
+        let since = self.since();
         match self.what() {
             HEAD => (since + limits.head_timeout, Err(InboundError::HeadTimeout)),
             WRITING => (

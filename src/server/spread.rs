@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::places::Place;
 
 /// The threads that share an address, as one of them sees them. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ pub type HandedOver = UnboundedReceiver<Handed>;
 pub struct Handed {
     pub(super) stream: std::net::TcpStream,
     pub(super) peer: SocketAddr,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     pub(super) seat: Seat,
 }
 

@@ -50,6 +50,10 @@ pub enum InboundError {
     HeadTimeout,
     /// An answer was not read in time.
     WriteTimeout,
+    /// The connection had rested longest when another one needed its place.
+    MadeRoom,
+    /// The system had no descriptor for it.
+    NotAccepted,
     /// The connection broke.
     Broken,
 }
@@ -61,6 +65,8 @@ impl InboundError {
             Self::HeadTooLarge => "head_too_large",
             Self::HeadTimeout => "head_timeout",
             Self::WriteTimeout => "write_timeout",
+            Self::MadeRoom => "made_room",
+            Self::NotAccepted => "not_accepted",
             Self::Broken => "broken",
         }
     }

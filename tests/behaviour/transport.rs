@@ -156,25 +156,6 @@ async fn http_2_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_until_there_is_room() {
-    let zoho = Sandbox::start().await;
-    let app = TestApp::with(&zoho, "server.max_connections = 2").await;
-    let first = TcpStream::connect(app.address).await.unwrap();
-    let second = TcpStream::connect(app.address).await.unwrap();
-    let mut third = TcpStream::connect(app.address).await.unwrap();
-    third.write_all(REQUEST).await.unwrap();
-    let mut buffer = [0; 1024];
-
-    let waits = tokio::time::timeout(Duration::from_millis(200), third.read(&mut buffer)).await;
-    assert!(waits.is_err());
-    drop(first);
-
-    let served = tokio::time::timeout(Duration::from_secs(5), third.read(&mut buffer)).await;
-    assert!(served.unwrap().unwrap() > 0);
-    drop(second);
-}
-
-#[tokio::test]
 async fn threads_that_wait_for_callers_keep_no_connection_from_the_others() {
     let zoho = Sandbox::start().await;
     let keys = "server.threads = 4\nserver.max_connections = 1";

@@ -110,6 +110,19 @@ impl Program {
         (address("listen"), address("admin"))
     }
 
+    /// A file that the system keeps about the process.
+    pub(crate) fn proc_file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+
+    /// The memory that it holds now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = self.proc_file("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.unwrap().trim().trim_end_matches(" kB");
+        figure.parse().unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
