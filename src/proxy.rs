@@ -3,6 +3,7 @@
 //! Knows nothing of HTTP on the caller's side. Invariants: at most two calls, everything inside the deadline; and if the
 //! first of two can have been carried out, only a success of the second makes the outcome known.
 
+mod admission;
 mod again;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use admission::Admission;
 pub use again::RetryBudget;
 use again::{Again, MOST_CALLS};
 
@@ -87,18 +89,10 @@ impl Failure {
     pub fn outcome(self) -> Outcome {
         match self {
             Self::TokenRejected(_) => Outcome::Refused,
-            Self::Call(
-                CallError::Timeout | CallError::ConnectionLost | CallError::InvalidAnswer(_),
-            ) => Outcome::Unknown,
-            Self::Token(_)
-            | Self::Overloaded(_)
-            | Self::Credits(_)
-            | Self::Call(
-                CallError::Unreachable(_)
-                | CallError::NoTime
-                | CallError::TokenEnded
-                | CallError::NotCanonical,
-            ) => Outcome::NotSent,
+            Self::Call(error) if error.is_sent() => Outcome::Unknown,
+            Self::Token(_) | Self::Overloaded(_) | Self::Credits(_) | Self::Call(_) => {
+                Outcome::NotSent
+            }
         }
     }
 }
@@ -160,14 +154,9 @@ struct Deletion<'a> {
 
 impl<'a> Deletion<'a> {
     async fn run(&mut self) -> Result<Answer, Failure> {
-        let Shared {
-            slot,
-            gate,
-            breaker,
-            credits,
-            retries,
-        } = &*self.route.shared;
-        retries.gain();
+        let shared = &*self.route.shared;
+        let Shared { slot, gate, .. } = shared;
+        shared.retries.gain();
         // A request without a token waits in the queue and takes no place from those that have one.
         // What waits is boxed: it is rare and large, and every request would carry the room for it.
         let mut token = match slot.current() {
@@ -179,12 +168,11 @@ impl<'a> Deletion<'a> {
             None => Box::pin(gate.enter(self.deadline)).await?,
         };
         // Late, so that those who stood in the queue when the credits or the connections ended learn of it too.
-        breaker.check()?;
-        credits.check()?;
+        let mut admission = shared.admit()?;
         loop {
-            let result = self.call(&token).await;
+            let result = self.call(&token, admission).await;
             let is_last = self.calls.len() >= MOST_CALLS;
-            match result {
+            let admitted = match result {
                 // Zoho may drop a token early. A refused call changed nothing: one newer token, one more call.
                 Ok(answer) if answer.rejects_token() => {
                     let rejection = slot.reject(&token);
@@ -194,29 +182,38 @@ impl<'a> Deletion<'a> {
                     if is_last {
                         return Err(Failure::TokenRejected(None));
                     }
+                    None
                 }
                 // It ended while the request stood in the queue or a connection was made. That was no call yet.
-                Err(CallError::TokenEnded) => {}
+                Err(CallError::TokenEnded) => None,
                 result => match Again::of(&result) {
-                    Some(again) if !is_last && self.may_call_again(again).await => {}
+                    Some(again) if !is_last => match self.admit_again(again).await {
+                        None => return Ok(result?),
+                        admitted => admitted,
+                    },
                     _ => return Ok(result?),
                 },
-            }
+            };
             (token, place) = match slot.current() {
                 Some(token) => (token, place),
                 None => Box::pin(self.newer_token(place)).await?,
             };
+            admission = match admitted {
+                Some(admission) => admission,
+                None => shared.admit()?,
+            };
         }
     }
 
-    /// Whether a second call may be made, now that the first one ended so. Zoho is given a moment if it asked for one.
-    async fn may_call_again(&self, again: Again) -> bool {
+    /// The right to a second call, now that the first one ended so. Zoho is given a moment if it asked for one.
+    async fn admit_again(&self, again: Again) -> Option<Admission<'a>> {
+        let shared = &self.route.shared;
         let moment = again.moment();
-        if self.route.shared.breaker.is_open() {
-            return false;
+        if shared.breaker.is_open() || shared.credits.are_spent() {
+            return None;
         }
-        if Instant::now() + moment >= self.deadline || !self.route.shared.retries.draw() {
-            return false;
+        if Instant::now() + moment >= self.deadline || !shared.retries.draw() {
+            return None;
         }
         match again {
             Again::NotSent => {}
@@ -226,7 +223,8 @@ impl<'a> Deletion<'a> {
                 Box::pin(tokio::time::sleep(moment)).await;
             }
         }
-        true
+        // What was learned meanwhile counts. If it forbids the second call, the first one's result is the answer.
+        shared.admit().ok()
     }
 
     /// Waits in the queue for a token request that is in flight.
@@ -250,7 +248,11 @@ impl<'a> Deletion<'a> {
         Ok((token, gate.enter_again(self.deadline).await?))
     }
 
-    async fn call(&mut self, token: &AccessToken) -> Result<Answer, CallError> {
+    async fn call(
+        &mut self,
+        token: &AccessToken,
+        admission: Admission<'_>,
+    ) -> Result<Answer, CallError> {
         let begun = Instant::now();
         if begun >= self.deadline {
             return Err(CallError::NoTime);
@@ -273,6 +275,9 @@ impl<'a> Deletion<'a> {
             ended,
             result: status,
         });
+        if result.as_ref().err().is_none_or(|error| error.is_sent()) {
+            admission.used();
+        }
         let shared = &self.route.shared;
         shared.breaker.learn(&result, ended);
         if matches!(result, Err(CallError::Timeout)) {

@@ -27,6 +27,7 @@ pub(crate) use gate::Call;
 pub use gate::{Gate, Overloaded};
 pub use pool::Pool;
 pub use progress::Progress;
+pub(crate) use stop::Pass;
 
 use crate::target::Target;
 use crate::token::AccessToken;
@@ -61,6 +62,15 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether a request may have been written.
+    #[must_use]
+    pub const fn is_sent(self) -> bool {
+        match self {
+            Self::Timeout | Self::ConnectionLost | Self::InvalidAnswer(_) => true,
+            Self::Unreachable(_) | Self::NoTime | Self::TokenEnded | Self::NotCanonical => false,
+        }
+    }
+
     /// One word, for metrics, logs and traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

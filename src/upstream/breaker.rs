@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::stop::Stop;
+use super::stop::{Pass, Stop};
 use super::{CallError, Overloaded};
 
 /// How long calls stop before one finds out.
@@ -34,7 +34,7 @@ pub struct Breaker {
 
 impl Breaker {
     /// Whether a call may be made.
-    pub fn check(&self) -> Result<(), Overloaded> {
+    pub(crate) fn check(&self) -> Result<Pass<'_>, Overloaded> {
         self.stop.check().map_err(Overloaded::Unreachable)
     }
 
@@ -163,7 +163,7 @@ mod tests {
 
         after(&breaker, &[LOST], Duration::ZERO).await;
 
-        assert_eq!(breaker.check(), Err(Overloaded::Unreachable(PAUSE)));
+        assert_eq!(breaker.check().err(), Some(Overloaded::Unreachable(PAUSE)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -214,11 +214,11 @@ mod tests {
         let breaker = Breaker::default();
         after(&breaker, &[LOST; 10], Duration::ZERO).await;
         tokio::time::advance(PAUSE).await;
-        assert!(breaker.check().is_ok());
+        breaker.check().ok().unwrap().used();
         assert!(breaker.check().is_err());
 
         after(&breaker, &[LOST], Duration::ZERO).await;
-        assert_eq!(breaker.check(), Err(Overloaded::Unreachable(PAUSE)));
+        assert_eq!(breaker.check().err(), Some(Overloaded::Unreachable(PAUSE)));
         tokio::time::advance(PAUSE).await;
         assert!(breaker.check().is_ok());
         after(&breaker, &[Ok(())], Duration::ZERO).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::answer::Answer;
-use super::stop::Stop;
+use super::stop::{Pass, Stop};
 
 /// How often a call finds out whether there are credits again, if Zoho does not say when.
 const PROBE_EVERY: Duration = Duration::from_mins(1);
@@ -36,7 +36,7 @@ pub struct CreditsSpent {
 
 impl Credits {
     /// Whether a call may be made. While credits are spent, one may in each minute, or when Zoho said.
-    pub fn check(&self) -> Result<(), CreditsSpent> {
+    pub(crate) fn check(&self) -> Result<Pass<'_>, CreditsSpent> {
         let spent = |retry_after| CreditsSpent { retry_after };
         self.spent.check().map_err(spent)
     }
@@ -52,6 +52,11 @@ impl Credits {
         } else if proves_credits(answer.status) {
             self.spent.clear();
         }
+    }
+
+    /// Whether they are spent, as far as is known.
+    pub(crate) fn are_spent(&self) -> bool {
+        self.spent.is_set()
     }
 
     /// How many are left, if Zoho has told.

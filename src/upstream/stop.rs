@@ -1,4 +1,5 @@
-//! A stop: while it is on, nobody passes until its time is up, and then one at a time finds out whether it is over.
+//! A stop: while it is on, nobody passes until its time is up, and then one at a time finds out whether it is over. One
+//! who passed and then did not go gives way to the next.
 //!
 //! Without a lock, and without a look at the clock while it is off.
 
@@ -16,6 +17,36 @@ pub(super) struct Stop {
     patience: Duration,
 }
 
+/// The right to pass. Dropped unused, it is given back.
+#[derive(Default)]
+pub(crate) struct Pass<'a>(Option<Probe<'a>>);
+
+/// The turn to find out whether a stop is over, until somebody else's.
+struct Probe<'a> {
+    stop: &'a Stop,
+    since: u64,
+    until: u64,
+}
+
+impl Pass<'_> {
+    /// It was used: if nothing was found out, the others wait as long as one has for it.
+    pub(crate) fn used(self) {
+        if let Some(probe) = self.0 {
+            std::mem::forget(probe);
+        }
+    }
+}
+
+impl Drop for Probe<'_> {
+    /// The next one may find out at once; unless the stop was set or cleared meanwhile.
+    fn drop(&mut self) {
+        let until = &self.stop.until;
+        until
+            .compare_exchange(self.until, self.since, Ordering::Relaxed, Ordering::Relaxed)
+            .ok();
+    }
+}
+
 impl Stop {
     /// A stop that is off.
     pub(super) fn off(patience: Duration) -> Self {
@@ -27,28 +58,35 @@ impl Stop {
     }
 
     /// Whether one may pass; if not, how long until somebody may.
-    pub(super) fn check(&self) -> Result<(), Duration> {
+    pub(super) fn check(&self) -> Result<Pass<'_>, Duration> {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
-            return Ok(());
+            return Ok(Pass(None));
         }
         let now = milliseconds(self.started.elapsed());
-        if until <= now && self.is_first(until, now) {
-            return Ok(());
+        if until <= now
+            && let Some(probe) = self.probe(until, now)
+        {
+            return Ok(Pass(Some(probe)));
         }
         match self.until.load(Ordering::Relaxed) {
             // It was cleared meanwhile.
-            0 => Ok(()),
+            0 => Ok(Pass(None)),
             until => Err(Duration::from_millis(until.saturating_sub(now))),
         }
     }
 
     /// Of those who come when the time is up, one goes.
-    fn is_first(&self, until: u64, now: u64) -> bool {
-        let next = now + milliseconds(self.patience);
+    fn probe(&self, since: u64, now: u64) -> Option<Probe<'_>> {
+        let until = now + milliseconds(self.patience);
         self.until
-            .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+            .compare_exchange(since, until, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()?;
+        Some(Probe {
+            stop: self,
+            since,
+            until,
+        })
     }
 
     /// On for so long, or for as long as one who finds out has.
@@ -92,13 +130,44 @@ mod tests {
     async fn when_the_time_is_up_one_passes_and_the_others_wait_again() {
         let stop = Stop::off(PATIENCE);
         stop.set(Some(Duration::from_secs(2)));
-        assert_eq!(stop.check(), Err(Duration::from_secs(2)));
+        assert_eq!(stop.check().err(), Some(Duration::from_secs(2)));
         tokio::time::advance(Duration::from_secs(2)).await;
 
-        assert_eq!(stop.check(), Ok(()));
-        assert_eq!(stop.check(), Err(PATIENCE));
+        stop.check().ok().unwrap().used();
+        assert_eq!(stop.check().err(), Some(PATIENCE));
         tokio::time::advance(PATIENCE).await;
-        assert_eq!(stop.check(), Ok(()));
+        assert!(stop.check().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_passes_and_does_not_go_gives_way_to_the_next() {
+        let stop = Stop::off(PATIENCE);
+        stop.set(Some(Duration::from_secs(2)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let pass = stop.check();
+        assert!(pass.is_ok() && stop.check().is_err());
+
+        drop(pass);
+
+        assert!(stop.check().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_that_is_given_back_late_changes_nothing() {
+        for (change, is_set) in [
+            (Stop::clear as fn(&Stop), false),
+            (|stop: &Stop| stop.set(Some(Duration::from_secs(9))), true),
+        ] {
+            let stop = Stop::off(PATIENCE);
+            stop.set(Some(Duration::from_secs(2)));
+            tokio::time::advance(Duration::from_secs(2)).await;
+            let pass = stop.check();
+            change(&stop);
+
+            drop(pass);
+
+            assert_eq!((stop.is_set(), stop.check().is_err()), (is_set, is_set));
+        }
     }
 
     #[tokio::test(start_paused = true)]

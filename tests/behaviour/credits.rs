@@ -142,3 +142,46 @@ async fn what_zoho_says_of_the_credits_left_is_a_gauge() {
         .await;
     assert!((left - 42.0).abs() < f64::EPSILON);
 }
+
+#[tokio::test]
+async fn a_second_call_is_not_made_once_credits_are_spent() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    let at_once = ApiFault::before(ApiFaultKind::Answer {
+        status: 429,
+        code: "TOO_MANY_REQUESTS".into(),
+        message: "Too many requests fired in concurrent manner".to_owned(),
+    });
+    zoho.on_delete(When::Next(1), at_once);
+    zoho.on_delete(When::Next(1), spent(""));
+
+    // One of the two waits a moment before its second call; the other one learns meanwhile that it would be of no use.
+    let replies = join_all((1..=2).map(|id| app.delete_photo("Contacts", id))).await;
+
+    assert_eq!(zoho.ledger().calls, 2);
+    assert!(
+        replies
+            .iter()
+            .all(|reply| (reply.code().as_str(), reply.outcome())
+                == ("TOO_MANY_REQUESTS", "refused"))
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_for_want_of_credits_does_not_use_up_the_probe_for_connections() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::with(&zoho, "upstream.max_in_flight = 20").await;
+    zoho.on_delete(When::Next(1), spent("Retry-After: 7\r\n"));
+    zoho.on_delete(When::Next(40), ApiFault::before(ApiFaultKind::Close));
+    // Under way together: the first one learns that credits are spent, the others that connections fail, for 5 s.
+    join_all((1..=20).map(|id| app.delete_photo("Contacts", id))).await;
+    zoho.well();
+    assert!((app.metric("bigin_breaker_open", &[]).await - 1.0).abs() < f64::EPSILON);
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+
+    let refused = app.delete_photo("Contacts", 1).await;
+    assert_eq!(refused.code(), "CREDITS_EXHAUSTED");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "deleted");
+}
