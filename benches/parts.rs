@@ -13,6 +13,7 @@ use bigin_photo_proxy::proxy::Proxy;
 use bigin_photo_proxy::server::Peer;
 use bigin_photo_proxy::shutdown::Shutdown;
 use bigin_photo_proxy::target::Target;
+use bigin_photo_proxy::telemetry::audit::Audit;
 use bigin_photo_proxy::telemetry::log::Log;
 use bigin_photo_proxy::telemetry::{Observer, Telemetry};
 use bigin_photo_proxy::token::{self, Keeper, Slot};
@@ -128,12 +129,13 @@ fn config(zoho: Option<&Sandbox>) -> Config {
 fn front(config: &Config) -> Arc<Front> {
     let telemetry = telemetry();
     let log = Log::to(std::io::sink(), config.log.format).expect("a thread for the log");
+    let audit = Audit::to(std::io::sink(), config.log.format).expect("a thread for the audit");
     let accounts = config.accounts.iter();
     let observed = accounts.map(|account| (account.name.as_str(), &account.api));
     Arc::new(Front {
         proxy: Proxy::new(Vec::new()),
         accounts: Arc::new(config.names.clone()),
-        observer: Arc::new(Observer::new(telemetry, log, observed)),
+        observer: Arc::new(Observer::new(telemetry, log, audit, observed)),
         request_deadline: config.server.request_deadline,
         shutdown: Shutdown::default(),
     })

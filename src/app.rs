@@ -20,6 +20,7 @@ use crate::config::{AccountConfig, Config};
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
+use crate::telemetry::audit::Audit;
 use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
@@ -31,6 +32,9 @@ const ADMIN_CONNECTIONS: usize = 256;
 
 /// Threads of one runtime that may wait for the resolver at once; all else is asynchronous.
 const BLOCKING_THREADS: usize = 4;
+
+/// How long the threads of the data path may take to drop what is left at the end.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Everything, with its sockets open, not yet running.
 pub struct App {
@@ -89,12 +93,13 @@ impl App {
         self,
         shutdown: &Shutdown,
         log: &Log,
+        audit: &Audit,
         listen: impl FnOnce() -> std::io::Result<Insisted>,
     ) -> anyhow::Result<Ending> {
         let control = runtime()?;
         let ending = control.block_on(async {
             let insisted = listen().context("signals cannot be received")?;
-            let running = self.start(shutdown, log)?;
+            let running = self.start(shutdown, log, audit)?;
             tokio::select! {
                 ending = running.until_over(shutdown) => ending,
                 // Whatever is lost then is lost on demand.
@@ -107,7 +112,7 @@ impl App {
     }
 
     /// Puts the parts together: what all threads share first, then the data path, then the control side.
-    fn start(self, shutdown: &Shutdown, log: &Log) -> anyhow::Result<Running> {
+    fn start(self, shutdown: &Shutdown, log: &Log, audit: &Audit) -> anyhow::Result<Running> {
         let Self {
             config,
             listeners,
@@ -124,7 +129,12 @@ impl App {
             .iter()
             .map(|kept| shared(kept, &config))
             .collect::<Vec<_>>();
-        watch(&telemetry, &config.accounts, &kept, &shared, log);
+        let (lines, events) = (log.clone(), audit.clone());
+        telemetry.metrics.watch(
+            gauges(&config.accounts, &kept, &shared),
+            move || lines.lost(),
+            move || events.lost(),
+        );
 
         let data_path = Arc::new(DataPath {
             accounts: Arc::new(config.names),
@@ -139,7 +149,7 @@ impl App {
             threads: listeners.len(),
             request_deadline: config.server.request_deadline,
             limits: Limits::new(config.server.max_connections, &config.server),
-            observer: Arc::new(observer(&telemetry, log, &config.accounts)),
+            observer: Arc::new(observer(&telemetry, log, audit, &config.accounts)),
             telemetry: Arc::clone(&telemetry),
             shutdown: shutdown.clone(),
         });
@@ -177,6 +187,7 @@ impl App {
         };
         let control = TaskTracker::new();
         control.spawn(admin.run(handed_over));
+        control.spawn(audit.clone().watch());
         keepers
             .into_iter()
             .map(Keeper::run)
@@ -207,12 +218,16 @@ impl Running {
             () = shutdown.close_when_asked(self.drain_delay) => {}
             _ = &mut threads => anyhow::bail!("a data-path thread ended unasked"),
         }
-        let ending = match tokio::time::timeout(self.drain_timeout, threads).await {
+        let ending = match tokio::time::timeout(self.drain_timeout, &mut threads).await {
             Ok(Ok(_)) => Ending::Clean,
             Ok(Err(_)) => anyhow::bail!("a data-path thread failed"),
             Err(_) => Ending::Cut,
         };
         shutdown.cut_now();
+        if ending == Ending::Cut {
+            // What they drop, they report.
+            drop(tokio::time::timeout(CUT_TIMEOUT, threads).await);
+        }
         tracing::info!(clean = ending == Ending::Clean, "ended");
         let flushing = tokio::task::spawn_blocking(move || self.telemetry.flush());
         // What is not sent by then is lost: the end does not wait for a collector.
@@ -231,21 +246,20 @@ fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
     })
 }
 
-fn observer(telemetry: &Arc<Telemetry>, log: &Log, accounts: &[AccountConfig]) -> Observer {
+fn observer(
+    telemetry: &Arc<Telemetry>,
+    log: &Log,
+    audit: &Audit,
+    accounts: &[AccountConfig],
+) -> Observer {
     let accounts = accounts
         .iter()
         .map(|account| (account.name.as_str(), &account.api));
-    Observer::new(Arc::clone(telemetry), log.clone(), accounts)
+    Observer::new(Arc::clone(telemetry), log.clone(), audit.clone(), accounts)
 }
 
-/// Lets the metrics read what changes without an event.
-fn watch(
-    telemetry: &Telemetry,
-    accounts: &[AccountConfig],
-    kept: &[Kept],
-    shared: &[Arc<Shared>],
-    log: &Log,
-) {
+/// What changes without an event.
+fn gauges(accounts: &[AccountConfig], kept: &[Kept], shared: &[Arc<Shared>]) -> Vec<AccountGauges> {
     let gauges = accounts
         .iter()
         .zip(kept)
@@ -268,10 +282,7 @@ fn watch(
                 credits_remaining: Box::new(move || credits.credits.remaining()),
             }
         });
-    let log = log.clone();
-    telemetry
-        .metrics
-        .watch(gauges.collect(), move || log.dropped());
+    gauges.collect()
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -1,6 +1,7 @@
 //! The commands, and what their exit codes mean.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -13,7 +14,8 @@ use zoho_sandbox::Sandbox;
 use crate::app::{App, Ending};
 use crate::config::{self, Config, ConfigErrors, Environment};
 use crate::shutdown::{self, Shutdown};
-use crate::telemetry::{self, log::Log};
+use crate::telemetry::audit::{self, Audit};
+use crate::telemetry::{FLUSH_TIMEOUT, log};
 
 /// Deletes profile photos in Zoho Bigin for callers that hold no Zoho credentials.
 #[derive(Parser)]
@@ -90,8 +92,12 @@ fn check(config: &Config) -> anyhow::Result<Exit> {
 
 /// Serves until the end. `greet` is called when the sockets are open.
 fn serve(config: Config, greet: impl FnOnce(&App) -> anyhow::Result<()>) -> Exit {
-    let started = telemetry::log::start(&config.log).map_err(anyhow::Error::from);
-    match started.and_then(|log| serve_with(config, &log, greet)) {
+    let file = config.audit_path.as_deref().map(audit::open).transpose();
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => return misconfigured(&audit_unopened(&error)),
+    };
+    match serve_with(config, file, greet) {
         Ok(Ending::Clean) => Exit::Clean,
         Ok(Ending::Cut) => Exit::Cut,
         Err(error) => failed(error),
@@ -100,9 +106,11 @@ fn serve(config: Config, greet: impl FnOnce(&App) -> anyhow::Result<()>) -> Exit
 
 fn serve_with(
     config: Config,
-    log: &Log,
+    audit: Option<File>,
     greet: impl FnOnce(&App) -> anyhow::Result<()>,
 ) -> anyhow::Result<Ending> {
+    let log = log::start(&config.log)?;
+    let audit = Audit::start(audit, config.log.format)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -110,10 +118,16 @@ fn serve_with(
         greet(&app)?;
         tracing::info!(version = crate::VERSION, listen = %app.address(), admin = %app.admin_address(), "serving");
         let shutdown = Shutdown::default();
-        app.run(&shutdown, log, || shutdown::on_signals(shutdown.clone()))
+        app.run(&shutdown, &log, &audit, || shutdown::on_signals(shutdown.clone()))
     });
-    log.flush(telemetry::FLUSH_TIMEOUT);
+    // First, because it may have something to complain of.
+    audit.flush(FLUSH_TIMEOUT);
+    log.flush(FLUSH_TIMEOUT);
     ending
+}
+
+fn audit_unopened(error: &io::Error) -> ConfigErrors {
+    ConfigErrors(vec![format!("audit.path: cannot be opened: {error}")])
 }
 
 /// The proxy in front of a fake Zoho, both in this process.

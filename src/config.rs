@@ -4,6 +4,7 @@
 //! own section, already in its own types. Errors name keys, never values.
 
 mod account;
+mod audit;
 mod authorities;
 mod forward_proxy;
 mod layers;
@@ -14,7 +15,7 @@ mod telemetry;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -45,6 +46,8 @@ pub struct Config {
     pub token: TokenConfig,
     /// Logs.
     pub log: LogConfig,
+    /// The file that audit events go to instead of standard output, if there is one.
+    pub audit_path: Option<PathBuf>,
     /// The OTLP endpoint, if there is one.
     pub otlp_endpoint: Option<String>,
     /// What is allowed but deserves a second look.
@@ -171,6 +174,7 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
         upstream: read_upstream(&root.section("upstream")),
         token: read_token(&root.section("token")),
         log: log::read(&root.section("log"), environment),
+        audit_path: audit::read_path(&root.section("audit")),
         otlp_endpoint: telemetry::read_endpoint(&root.section("telemetry"), environment),
         warnings: Vec::new(),
         effective: String::new(),

@@ -257,12 +257,14 @@ impl<'a> Deletion<'a> {
         if begun >= self.deadline {
             return Err(CallError::NoTime);
         }
+        self.progress.calling();
         let result = self
             .route
             .upstream
             .delete_photo(self.target, token, self.deadline, self.progress)
             .await;
         if matches!(result, Err(CallError::TokenEnded)) {
+            self.progress.not_called();
             return result;
         }
         let status = result

@@ -123,6 +123,12 @@ impl Target {
         })
     }
 
+    /// The record's id, for the audit alone.
+    #[must_use]
+    pub(crate) fn record_number(&self) -> u64 {
+        self.record.0.get()
+    }
+
     /// The one path that is ever sent to Zoho.
     #[must_use]
     pub fn path(&self) -> PathAndQuery {

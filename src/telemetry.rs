@@ -1,7 +1,9 @@
-//! What operators see: metrics, logs, traces. The other parts report facts here and know nothing of formats.
+//! What operators see: metrics, logs, traces, the audit. The other parts report facts here and know nothing of formats.
 //!
-//! Invariants: nothing here blocks a request, fails it or keeps a record id, and no value of a secret type can get in.
+//! Invariants: nothing here blocks a request or fails it; [`audit`] alone writes record ids; and no value of a secret type
+//! can get in.
 
+pub mod audit;
 mod line;
 pub mod log;
 mod metrics;

@@ -48,12 +48,14 @@ impl DataPath {
         thread::Builder::new()
             .name("data-path".to_owned())
             .spawn(move || {
-                match runtime.block_on(data_path.serve(listener, spread)) {
+                let served = runtime.block_on(data_path.serve(listener, spread));
+                // Drops the requests that are left, which report it.
+                runtime.shutdown_background();
+                match served {
                     // Nobody listens any more if somebody insisted on the end.
                     Ok(()) => drop(over.send(())),
                     Err(error) => tracing::error!(%error, "a data-path thread failed"),
                 }
-                runtime.shutdown_background();
             })?;
         Ok(receiver)
     }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use http::header::CONNECTION;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use tokio::time::Instant;
 
 use super::arrival::{Arrival, X_REQUEST_ID};
 use super::framing::{self, FramingError};
@@ -39,12 +40,17 @@ struct Asked {
     timeout: Duration,
 }
 
-async fn delete(front: Arc<Front>, arrival: Arrival, Asked { target, timeout }: Asked) -> Response {
-    let progress = Progress::default();
-    let deadline = arrival.begun + timeout;
-    let deletion = front.proxy.delete_photo(&target, deadline, &progress);
-    let verdict = AssertUnwindSafe(deletion).catch_unwind().await;
-    let (mut reply, verdict) = match verdict {
+async fn delete(mut deletion: Deletion, deadline: Instant) -> Response {
+    let Deletion {
+        front,
+        arrival,
+        target,
+        progress,
+        ..
+    } = &deletion;
+    let deleting = front.proxy.delete_photo(target, deadline, progress);
+    let verdict = AssertUnwindSafe(deleting).catch_unwind().await;
+    let (reply, verdict) = match verdict {
         Ok(Verdict {
             result: Ok(ref answer),
             outcome,
@@ -56,19 +62,55 @@ async fn delete(front: Arc<Front>, arrival: Arrival, Asked { target, timeout }: 
             ..
         }) => {
             let problem = Problem::Failure(failure, outcome);
-            (Reply::of_problem(problem, &arrival), verdict.ok())
+            (Reply::of_problem(problem, arrival), verdict.ok())
         }
         Err(_) => {
-            let outcome = if progress.may_be_carried_out() {
-                Outcome::Unknown
-            } else {
-                Outcome::NotSent
-            };
-            (Reply::of_problem(Problem::Panic(outcome), &arrival), None)
+            let problem = Problem::Panic(deletion.outcome_so_far());
+            (Reply::of_problem(problem, arrival), None)
         }
     };
-    reply.target = Some(target);
-    front.reply(&arrival, reply, verdict.as_ref())
+    deletion.end(reply, verdict.as_ref())
+}
+
+/// A deletion that was understood. However it ends, it is reported: also when it is dropped before, because the process
+/// ends and does not wait for it any longer.
+struct Deletion {
+    front: Arc<Front>,
+    arrival: Arrival,
+    target: Target,
+    progress: Progress,
+    is_over: bool,
+}
+
+impl Deletion {
+    fn end(&mut self, reply: Reply, verdict: Option<&Verdict>) -> Response {
+        self.is_over = true;
+        let reply = Reply {
+            target: Some(self.target),
+            attempts: self.progress.attempts(),
+            ..reply
+        };
+        self.front.reply(&self.arrival, reply, verdict)
+    }
+
+    /// What is known of the photo if nothing more is learned.
+    fn outcome_so_far(&self) -> Outcome {
+        if self.progress.may_be_carried_out() {
+            Outcome::Unknown
+        } else {
+            Outcome::NotSent
+        }
+    }
+}
+
+impl Drop for Deletion {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // Nobody gets the response: to the caller its connection breaks.
+            let cut = Problem::Failure(CallError::Timeout.into(), self.outcome_so_far());
+            drop(self.end(Reply::of_problem(cut, &self.arrival), None));
+        }
+    }
 }
 
 impl Front {
@@ -81,7 +123,23 @@ impl Front {
         let asked = self.read(request);
         let arrival = Arrival::of(request, peer, route_of(request, &asked));
         match asked {
-            Ok(asked) => Either::Left(delete(Arc::clone(self), arrival, asked)),
+            Ok(Asked { target, timeout }) => {
+                let deadline = arrival.begun + timeout;
+                let mut deletion = Deletion {
+                    front: Arc::clone(self),
+                    arrival,
+                    target,
+                    progress: Progress::default(),
+                    is_over: false,
+                };
+                if timeout.is_zero() {
+                    let no_time = Problem::from(Failure::Call(CallError::NoTime));
+                    let reply = Reply::of_problem(no_time, &deletion.arrival);
+                    Either::Right(std::future::ready(deletion.end(reply, None)))
+                } else {
+                    Either::Left(delete(deletion, deadline))
+                }
+            }
             Err(problem) => {
                 let response = self.reply(&arrival, Reply::of_problem(problem, &arrival), None);
                 Either::Right(std::future::ready(response))
@@ -101,9 +159,6 @@ impl Front {
         }
         let given = framing::request_timeout(request.headers())?;
         let timeout = given.map_or(self.request_deadline, |it| it.min(self.request_deadline));
-        if timeout.is_zero() {
-            return Err(Failure::Call(CallError::NoTime).into());
-        }
         Ok(Asked { target, timeout })
     }
 
@@ -115,6 +170,8 @@ impl Front {
             outcome,
             act,
             target,
+            attempts,
+            panicked,
             closes_connection,
         } = reply;
         let headers = response.headers_mut();
@@ -139,8 +196,9 @@ impl Front {
             outcome,
             act: act.as_str(),
             calls,
+            attempts,
             waited_for_token,
-            panicked: verdict.is_none() && target.is_some(),
+            panicked,
         });
         response
     }
@@ -153,6 +211,8 @@ struct Reply {
     outcome: Outcome,
     act: Act,
     target: Option<Target>,
+    attempts: u8,
+    panicked: bool,
     closes_connection: bool,
 }
 
@@ -173,6 +233,8 @@ impl Reply {
             outcome,
             act: act_on(code, outcome),
             target: None,
+            attempts: 0,
+            panicked: false,
             closes_connection: false,
         }
     }
@@ -187,6 +249,8 @@ impl Reply {
             outcome: row.outcome,
             act: row.act,
             target: None,
+            attempts: 0,
+            panicked: matches!(problem, Problem::Panic(_)),
             closes_connection,
         }
     }
@@ -209,5 +273,75 @@ fn act_on(code: Code, outcome: Outcome) -> Act {
         (Code::TooManyRequests, _) => Act::Nobody,
         (_, Outcome::Refused) => Act::Caller,
         _ => Act::Nobody,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Sender, channel};
+
+    use crate::account::Accounts;
+    use crate::config::LogFormat;
+    use crate::proxy::Proxy;
+    use crate::shutdown::Shutdown;
+    use crate::telemetry::audit::Audit;
+    use crate::telemetry::log::Log;
+    use crate::telemetry::{Observer, Telemetry};
+    use crate::upstream::tls_config;
+    use crate::zoho::Origin;
+
+    /// Where events go, for somebody who waits for them.
+    struct Events(Sender<Vec<u8>>);
+
+    impl Write for Events {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).unwrap();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A front for the account `main`, to which there is no route: a broken promise, so that each deletion panics.
+    fn broken_front(audit: Audit) -> Arc<Front> {
+        let tls = tls_config(&rustls::RootCertStore::empty(), false).unwrap();
+        let telemetry = Telemetry::start(None, &tls).unwrap();
+        let log = Log::to(io::sink(), LogFormat::Json).unwrap();
+        let api = Origin::parse("https://www.zohoapis.eu").ok().unwrap();
+        let accounts = [("main", &api)].into_iter();
+        Arc::new(Front {
+            proxy: Proxy::new(Vec::new()),
+            accounts: Arc::new(Accounts::new(vec!["main".to_owned()], "main").unwrap()),
+            observer: Arc::new(Observer::new(telemetry, log, audit, accounts)),
+            request_deadline: Duration::from_secs(15),
+            shutdown: Shutdown::default(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_panics_leaves_an_audit_event() {
+        let (sink, events) = channel();
+        let front = broken_front(Audit::to(Events(sink), LogFormat::Json).unwrap());
+        let request = Request::delete("/bigin/v2/Contacts/7/photo")
+            .header("host", "a")
+            .body(())
+            .unwrap();
+
+        let response = front.answer(&request, &Peer("peer".into())).await;
+
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let text = String::from_utf8(events.recv().unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for fact in [
+            r#""record_id":"7""#,
+            r#""outcome":"not-sent""#,
+            r#""code":"INTERNAL_ERROR""#,
+        ] {
+            assert!(text.contains(fact), "{text}");
+        }
     }
 }

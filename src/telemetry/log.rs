@@ -19,7 +19,7 @@ use crate::config::{LogConfig, LogFormat};
 /// Where log lines go. Cheap to clone; never blocks.
 #[derive(Clone)]
 pub struct Log {
-    writer: Writer,
+    pub(super) writer: Writer,
     format: LogFormat,
 }
 
@@ -48,7 +48,16 @@ thread_local! {
 impl Log {
     /// A log that goes to `sink`.
     pub fn to(sink: impl Write + Send + 'static, format: LogFormat) -> io::Result<Self> {
-        let writer = Writer::start(sink)?;
+        Self::named("log", sink, format)
+    }
+
+    /// The same, with a name for its thread.
+    pub(super) fn named(
+        name: &str,
+        sink: impl Write + Send + 'static,
+        format: LogFormat,
+    ) -> io::Result<Self> {
+        let writer = Writer::start(name, sink)?;
         Ok(Self { writer, format })
     }
 
@@ -66,10 +75,10 @@ impl Log {
         });
     }
 
-    /// How many lines were dropped so far.
+    /// How many lines were lost so far.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.writer.dropped()
+    pub fn lost(&self) -> u64 {
+        self.writer.lost()
     }
 
     /// Waits until everything is written, but not longer than `timeout`.

@@ -224,6 +224,7 @@ impl Metrics {
         &self,
         accounts: Vec<AccountGauges>,
         lines_dropped: impl Fn() -> u64 + Send + Sync + 'static,
+        events_lost: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
         let accounts: Arc<[AccountGauges]> = accounts.into();
         self.watch_token_expiry(&accounts);
@@ -233,9 +234,16 @@ impl Metrics {
         self.meter
             .u64_observable_counter("bigin.log.lines.dropped")
             .with_description(
-                "Log lines that were dropped because standard output does not keep up.",
+                "Log lines that were dropped because standard output does not keep up, or fails.",
             )
             .with_callback(move |seen| seen.observe(lines_dropped(), &[]))
+            .build();
+        self.meter
+            .u64_observable_counter("bigin.audit.events.lost")
+            .with_description(
+                "Audit events that were lost because where they go does not keep up, or fails.",
+            )
+            .with_callback(move |seen| seen.observe(events_lost(), &[]))
             .build();
         let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
         let build = [version, KeyValue::new("commit", crate::COMMIT)];

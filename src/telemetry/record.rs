@@ -58,7 +58,7 @@ pub struct CallRecord {
     pub result: Result<StatusCode, &'static str>,
 }
 
-/// Everything about a request that is over. No record id: that is personal data.
+/// Everything about a request that is over. The record id in its target is personal data, for the audit alone.
 pub struct RequestRecord<'a> {
     /// When its head was there.
     pub begun: Instant,
@@ -84,6 +84,8 @@ pub struct RequestRecord<'a> {
     pub act: &'static str,
     /// The calls that were made for it.
     pub calls: &'a [CallRecord],
+    /// How many calls were begun for it, those included that did not end.
+    pub attempts: u8,
     /// Whether it waited for a token.
     pub waited_for_token: bool,
     /// Whether it ended in a panic.

@@ -1,4 +1,4 @@
-//! One request, observed: its metrics, its canonical log line, its spans. Written once, when all is known.
+//! One request, observed: its metrics, its canonical log line, its spans, its audit event. Written once, when all is known.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use super::Telemetry;
+use super::audit::Audit;
 use super::log::Log;
 use super::record::{Parent, RequestRecord};
 use super::series::{AccountSeries, ServerSeries};
@@ -19,6 +20,7 @@ const TARGET: &str = "bigin_photo_proxy::request";
 pub struct Observer {
     telemetry: Arc<Telemetry>,
     log: Log,
+    audit: Audit,
     server: ServerSeries,
     accounts: Vec<AccountSeries>,
 }
@@ -28,6 +30,7 @@ impl Observer {
     pub fn new<'a>(
         telemetry: Arc<Telemetry>,
         log: Log,
+        audit: Audit,
         accounts: impl Iterator<Item = (&'a str, &'a Origin)>,
     ) -> Self {
         let accounts = accounts
@@ -36,6 +39,7 @@ impl Observer {
         Self {
             telemetry,
             log,
+            audit,
             server: ServerSeries::new(),
             accounts,
         }
@@ -50,6 +54,9 @@ impl Observer {
             .and_then(|it| it.request_finished(record, self.account_of(record), ended))
             .or_else(|| record.parent.as_ref().map(Parent::trace_id));
         self.log(record, trace_id, ended);
+        if let (Some(target), Some(account)) = (record.target, self.account_of(record)) {
+            self.audit.deletion(record, (account, target), trace_id);
+        }
     }
 
     fn count(&self, record: &RequestRecord<'_>, ended: Instant) {

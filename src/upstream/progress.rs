@@ -1,6 +1,6 @@
 //! Whether a call can have been carried out: the one fact that every answer of ours rests on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Shared between the call and whoever must know when the call itself cannot say it any more: it was dropped, it
 /// panicked, its time was up.
@@ -8,9 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Progress {
     sent: AtomicBool,
     earlier: AtomicBool,
+    attempts: AtomicU8,
 }
 
 impl Progress {
+    /// Notes that a call begins.
+    pub(crate) fn calling(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that it was no call yet.
+    pub(crate) fn not_called(&self) {
+        self.attempts.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many calls were begun.
+    #[must_use]
+    pub fn attempts(&self) -> u8 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
     /// Notes that the request is about to be written.
     pub(crate) fn sending(&self) {
         self.sent.store(true, Ordering::Relaxed);

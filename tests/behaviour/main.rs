@@ -11,6 +11,7 @@ mod support;
 mod accounts;
 mod answers;
 mod attempts;
+mod audit;
 mod configuration;
 mod credits;
 mod egress;

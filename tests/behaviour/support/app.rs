@@ -7,6 +7,7 @@ use std::time::Duration;
 use bigin_photo_proxy::app::{App, Ending};
 use bigin_photo_proxy::config::{self, Environment, LogFormat};
 use bigin_photo_proxy::shutdown::Shutdown;
+use bigin_photo_proxy::telemetry::audit::{self, Audit};
 use bigin_photo_proxy::telemetry::log::Log;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -81,14 +82,20 @@ impl TestApp {
     pub(crate) fn of_config(config: &str) -> Self {
         let config = config::parse(config, &Environment::default())
             .unwrap_or_else(|errors| panic!("{errors}\n{config}"));
+        let audit = match &config.audit_path {
+            Some(path) => Audit::to(audit::open(path).unwrap(), LogFormat::Json),
+            None => Audit::to(std::io::sink(), LogFormat::Json),
+        };
         let app = App::bind(config).unwrap();
         let (address, admin) = (app.address(), app.admin_address());
         let shutdown = Shutdown::default();
         let asked = shutdown.clone();
         let thread = std::thread::spawn(move || {
             let log = Log::to(std::io::sink(), LogFormat::Json).unwrap();
-            app.run(&asked, &log, || Ok(std::future::pending()))
-                .unwrap()
+            let audit = audit.unwrap();
+            let ending = app.run(&asked, &log, &audit, || Ok(std::future::pending()));
+            audit.flush(Duration::from_secs(10));
+            ending.unwrap()
         });
         Self {
             address,

@@ -1,0 +1,21 @@
+//! The `[audit]` section.
+
+use std::path::{Path, PathBuf};
+
+use super::reader::Section;
+
+/// The file that audit events go to, if any. It is made when it is needed; the directory has to be there.
+pub(super) fn read_path(audit: &Section) -> Option<PathBuf> {
+    let path = PathBuf::from(audit.text("path"));
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    if path.is_dir() {
+        audit.error("path", "names a directory: it must name a file");
+    } else if !directory.is_dir() {
+        audit.error("path", "must name a file in a directory that is there");
+    }
+    Some(path)
+}
