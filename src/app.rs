@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::admin::Admin;
-use crate::config::{AccountConfig, Config};
+use crate::config::{AccountConfig, Config, UpstreamConfig};
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
@@ -24,7 +24,7 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::log::Log;
 use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
-use crate::upstream::{self, Breaker, Credits, Gate};
+use crate::upstream::{self, Breaker, Credits, DailyCalls, Gate};
 use data_path::DataPath;
 
 /// The operators' listener has few callers.
@@ -127,7 +127,8 @@ impl App {
         let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry);
         let shared = kept
             .iter()
-            .map(|kept| shared(kept, &config))
+            .zip(&config.accounts)
+            .map(|(kept, account)| shared(kept, account, &config.upstream))
             .collect::<Vec<_>>();
         let (lines, events) = (log.clone(), audit.clone());
         telemetry.metrics.watch(
@@ -236,12 +237,13 @@ impl Running {
     }
 }
 
-fn shared(kept: &Kept, config: &Config) -> Arc<Shared> {
+fn shared(kept: &Kept, account: &AccountConfig, upstream: &UpstreamConfig) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
-        gate: Gate::new(&config.upstream),
+        gate: Gate::new(upstream),
         breaker: Breaker::default(),
         credits: Credits::default(),
+        daily: account.daily_calls.map(DailyCalls::new),
         retries: RetryBudget::default(),
     })
 }
@@ -267,8 +269,8 @@ fn gauges(accounts: &[AccountConfig], kept: &[Kept], shared: &[Arc<Shared>]) -> 
         .map(|((account, kept), shared)| {
             let (slot, budget) = (Arc::clone(&kept.slot), kept.budget.clone());
             let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
-            let (cap, credits, breaker) =
-                (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+            let (cap, breaker) = (Arc::clone(shared), Arc::clone(shared));
+            let (credits, daily) = (Arc::clone(shared), Arc::clone(shared));
             AccountGauges {
                 account: account.name.clone(),
                 token_expiry: Box::new(move || {
@@ -280,6 +282,9 @@ fn gauges(accounts: &[AccountConfig], kept: &[Kept], shared: &[Arc<Shared>]) -> 
                 cap: Box::new(move || cap.gate.cap() as u64),
                 breaker_open: Box::new(move || breaker.breaker.is_open().into()),
                 credits_remaining: Box::new(move || credits.credits.remaining()),
+                daily_calls_remaining: Box::new(move || {
+                    Some(daily.daily.as_ref()?.remaining() as u64)
+                }),
             }
         });
     gauges.collect()

@@ -20,7 +20,8 @@ use crate::target::Target;
 use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
 use crate::upstream::{
-    Answer, Breaker, Call, CallError, Credits, CreditsSpent, Gate, Overloaded, Progress, Upstream,
+    Answer, Breaker, Call, CallError, Credits, CreditsSpent, DailyCalls, DailyCallsSpent, Gate,
+    Overloaded, Progress, Upstream,
 };
 
 /// What all data-path threads share of one account.
@@ -33,6 +34,8 @@ pub struct Shared {
     pub breaker: Breaker,
     /// What is known of its credits.
     pub credits: Credits,
+    /// How many calls it may have in 24 hours, if that is limited.
+    pub daily: Option<DailyCalls>,
     /// What second calls may cost.
     pub retries: RetryBudget,
 }
@@ -78,6 +81,9 @@ pub enum Failure {
     /// Without credits no call is made.
     #[error(transparent)]
     Credits(#[from] CreditsSpent),
+    /// The operator allows no more.
+    #[error(transparent)]
+    DailyCalls(#[from] DailyCallsSpent),
     /// A call was tried.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -90,9 +96,11 @@ impl Failure {
         match self {
             Self::TokenRejected(_) => Outcome::Refused,
             Self::Call(error) if error.is_sent() => Outcome::Unknown,
-            Self::Token(_) | Self::Overloaded(_) | Self::Credits(_) | Self::Call(_) => {
-                Outcome::NotSent
-            }
+            Self::Token(_)
+            | Self::Overloaded(_)
+            | Self::Credits(_)
+            | Self::DailyCalls(_)
+            | Self::Call(_) => Outcome::NotSent,
         }
     }
 }

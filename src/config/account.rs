@@ -19,6 +19,8 @@ pub struct AccountConfig {
     pub client_secret: Secret,
     /// The refresh token, which is bound to one user of one organisation.
     pub refresh_token: Secret,
+    /// Calls in any 24 hours, if they are limited.
+    pub daily_calls: Option<usize>,
 }
 
 impl AccountConfig {
@@ -97,6 +99,7 @@ fn read(accounts: &Section, name: String) -> AccountConfig {
         api: read_origin(&account, "api_url", center.map(|center| center.api_url)),
         client_secret: Secret::read(&account, "client_secret"),
         refresh_token: Secret::read(&account, "refresh_token"),
+        daily_calls: account.optional_number("daily_calls", 1..=100_000_000),
         client_id,
         name,
     }

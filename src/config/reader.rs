@@ -107,6 +107,21 @@ impl Section {
             })
     }
 
+    /// A whole number that has no default. A variable brings it as text, for there is no number that it is put over.
+    pub(super) fn optional_number(
+        &self,
+        key: &str,
+        allowed: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let mut keys = self.keys.borrow_mut();
+        let value = keys.get_mut(key)?;
+        if let Some(number) = value.as_str().and_then(|text| text.parse::<i64>().ok()) {
+            *value = number.into();
+        }
+        drop(keys);
+        Some(self.number(key, allowed))
+    }
+
     /// A duration such as `15s`.
     pub(super) fn duration(&self, key: &str, allowed: RangeInclusive<Duration>) -> Duration {
         let duration = self

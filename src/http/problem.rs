@@ -209,15 +209,8 @@ impl Row {
                     "connection_limit_reached",
                 )
             },
-            Failure::Credits(spent) => Self {
-                act: Act::ZohoAdmin,
-                retry_after: Some(spent.retry_after),
-                ..Self::of_upstream(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    Code::CreditsExhausted,
-                    "http_request_denied",
-                )
-            },
+            Failure::Credits(spent) => Self::of_no_credits(Act::ZohoAdmin, spent.retry_after),
+            Failure::DailyCalls(spent) => Self::of_no_credits(Act::Operator, spent.retry_after),
             Failure::Call(CallError::Unreachable(why)) => Self {
                 act: act_on_unreachable(why),
                 ..Self::of_upstream(
@@ -254,6 +247,18 @@ impl Row {
             retry: true,
             proxy_error,
             retry_after: None,
+        }
+    }
+
+    fn of_no_credits(act: Act, wait: Duration) -> Self {
+        Self {
+            act,
+            retry_after: Some(wait),
+            ..Self::of_upstream(
+                StatusCode::TOO_MANY_REQUESTS,
+                Code::CreditsExhausted,
+                "http_request_denied",
+            )
         }
     }
 

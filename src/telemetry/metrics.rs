@@ -90,6 +90,8 @@ pub struct AccountGauges {
     pub breaker_open: Box<dyn Fn() -> u64 + Send + Sync>,
     /// API credits that the organisation has left, once Zoho has told.
     pub credits_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+    /// Calls that its `daily_calls` leave, if that is configured.
+    pub daily_calls_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
 }
 
 impl AccountGauges {
@@ -106,7 +108,7 @@ struct AccountGauge {
     read: fn(&AccountGauges) -> Option<u64>,
 }
 
-const ACCOUNT_GAUGES: [AccountGauge; 6] = [
+const ACCOUNT_GAUGES: [AccountGauge; 7] = [
     AccountGauge {
         name: "bigin.token.budget.remaining",
         description: "Token requests left in the current window.",
@@ -136,6 +138,11 @@ const ACCOUNT_GAUGES: [AccountGauge; 6] = [
         name: "bigin.credits.remaining",
         description: "API credits that Zoho said are left; it says so once half of them are spent.",
         read: |account| (account.credits_remaining)(),
+    },
+    AccountGauge {
+        name: "bigin.daily_calls.remaining",
+        description: "Calls that the account's daily_calls leave this replica now.",
+        read: |account| (account.daily_calls_remaining)(),
     },
 ];
 

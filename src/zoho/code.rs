@@ -61,7 +61,7 @@ codes! {
     TokenRejected = "TOKEN_REJECTED",
     /// There is no usable access token.
     TokenUnavailable = "TOKEN_UNAVAILABLE",
-    /// The organisation's API credits of the day are spent.
+    /// The organisation's API credits of the day are spent, or what the operator allows of them.
     CreditsExhausted = "CREDITS_EXHAUSTED",
     /// Too many requests wait already.
     Overloaded = "OVERLOADED",

@@ -607,3 +607,31 @@ fn a_proxy_is_a_bare_url_and_its_credentials_stand_elsewhere() {
     );
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn daily_calls_are_a_number_in_the_file_and_in_the_environment_and_off_without() {
+    let daily_calls = |config: Result<Config, Vec<String>>| match config {
+        Ok(config) => Ok(config.accounts[0].daily_calls),
+        Err(errors) => Err(errors),
+    };
+    let given = |value: &str| daily_calls(parse(&format!("{ACCOUNT}daily_calls = {value}\n")));
+    let variable = "BIGIN_PHOTO_PROXY__ACCOUNTS__MAIN__DAILY_CALLS";
+    let set = |value: &str| daily_calls(parse_with(ACCOUNT, &[(variable, value)].into()));
+
+    assert_eq!(daily_calls(parse(ACCOUNT)), Ok(None));
+    assert_eq!(given("5000"), Ok(Some(5000)));
+    assert_eq!(set("7"), Ok(Some(7)));
+    for wrong in [
+        given("0"),
+        given("\"many\""),
+        given("1.5"),
+        set("many"),
+        set("-1"),
+    ] {
+        let errors = wrong.err().unwrap();
+        assert!(
+            errors[0].starts_with("accounts.main.daily_calls: must be a whole number"),
+            "{errors:?}"
+        );
+    }
+}

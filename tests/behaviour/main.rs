@@ -16,6 +16,7 @@ mod configuration;
 mod credits;
 mod egress;
 mod inbound;
+mod daily_calls;
 mod load;
 mod observability;
 mod process;

@@ -66,11 +66,16 @@ impl TestApp {
     /// The same with more keys, as TOML: dotted keys such as `upstream.queue = 2`.
     pub(crate) async fn with(zoho: &Sandbox, keys: &str) -> Self {
         let app = Self::without_token(zoho, keys);
+        app.ready().await;
+        app
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
         eventually("the proxy is ready", async || {
-            app.readyz().await.status == 200
+            self.readyz().await.status == 200
         })
         .await;
-        app
     }
 
     /// The same, without waiting for anything.
