@@ -17,6 +17,7 @@ use tower::Service;
 
 use crate::admin::Admin;
 use crate::config::{AccountConfig, Config, UpstreamConfig};
+use crate::process;
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
@@ -29,6 +30,9 @@ use data_path::DataPath;
 
 /// The operators' listener has few callers.
 const ADMIN_CONNECTIONS: usize = 256;
+
+/// What else needs descriptors: sockets that listen, runtimes, files, token requests, a collector.
+const OTHER_DESCRIPTORS: usize = 64;
 
 /// Threads of one runtime that may wait for the resolver at once; all else is asynchronous.
 const BLOCKING_THREADS: usize = 4;
@@ -54,7 +58,8 @@ pub enum Ending {
 
 impl App {
     /// Opens the sockets.
-    pub fn bind(config: Config) -> anyhow::Result<Self> {
+    pub fn bind(mut config: Config) -> anyhow::Result<Self> {
+        config.server.max_connections = connections_that_fit(&config);
         let (listen, admin) = (config.server.listen, config.admin_listen);
         let listeners = server::bind(listen, config.server.threads)
             .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
@@ -99,7 +104,9 @@ impl App {
         let control = runtime()?;
         let ending = control.block_on(async {
             let insisted = listen().context("signals cannot be received")?;
+            let (address, admin) = (self.address(), self.admin_address());
             let running = self.start(shutdown, log, audit)?;
+            tracing::info!(version = crate::VERSION, listen = %address, %admin, "serving");
             tokio::select! {
                 ending = running.until_over(shutdown) => ending,
                 // Whatever is lost then is lost on demand.
@@ -202,6 +209,26 @@ impl App {
             drain_timeout,
         })
     }
+}
+
+/// As many of `max_connections` as there are descriptors for: with one too many, callers would take those that calls to
+/// Zoho need.
+fn connections_that_fit(config: &Config) -> usize {
+    // One in use, and one on its way out.
+    let upstream = 2 * config.upstream.max_in_flight * config.accounts.len();
+    let others = upstream + ADMIN_CONNECTIONS + OTHER_DESCRIPTORS;
+    let descriptors = process::raise_descriptor_limit();
+    let wanted = config.server.max_connections;
+    let fitting = wanted.min(descriptors.saturating_sub(others).max(1));
+    if fitting < wanted {
+        tracing::warn!(
+            descriptors,
+            needed = wanted + others,
+            fitting,
+            "server.max_connections does not fit into the limit of descriptors: fewer are held"
+        );
+    }
+    fitting
 }
 
 /// Everything, running.

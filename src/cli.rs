@@ -13,6 +13,7 @@ use zoho_sandbox::Sandbox;
 
 use crate::app::{App, Ending};
 use crate::config::{self, Config, ConfigErrors, Environment};
+use crate::process;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::audit::{self, Audit};
 use crate::telemetry::{FLUSH_TIMEOUT, log};
@@ -111,12 +112,12 @@ fn serve_with(
 ) -> anyhow::Result<Ending> {
     let log = log::start(&config.log)?;
     let audit = Audit::start(audit, config.log.format)?;
+    process::keep_memory_private();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let ending = App::bind(config).and_then(|app| {
         greet(&app)?;
-        tracing::info!(version = crate::VERSION, listen = %app.address(), admin = %app.admin_address(), "serving");
         let shutdown = Shutdown::default();
         app.run(&shutdown, &log, &audit, || shutdown::on_signals(shutdown.clone()))
     });

@@ -51,6 +51,8 @@ pub mod config;
 
 pub mod shutdown;
 
+pub mod process;
+
 /// The commit that the program is built from, or `unknown`.
 pub const COMMIT: &str = env!("COMMIT");
 

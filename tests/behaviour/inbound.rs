@@ -295,3 +295,52 @@ async fn memory_stays_bounded_whatever_callers_send() {
     let mut good = TcpStream::connect(address).await.unwrap();
     assert!(ask(&mut good).await.starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test]
+async fn without_descriptors_it_waits_quietly_and_then_accepts_again() {
+    let zoho = Sandbox::start().await;
+    let (program, address) = ready(Program::serve(&config_for(&zoho, ""))).await;
+    let mut served = TcpStream::connect(address).await.unwrap();
+    assert!(ask(&mut served).await.starts_with("HTTP/1.1 200"));
+    zoho.on_delete(
+        When::Next(1),
+        ApiFault::before(ApiFaultKind::Slow { milliseconds: 1500 }),
+    );
+    // In the middle of a request, so that it makes no room.
+    served.write_all(REQUEST).await.unwrap();
+    eventually("the call is under way", async || zoho.ledger().calls == 2).await;
+    program.limit_descriptors(1);
+    let mut waiting = TcpStream::connect(address).await.unwrap();
+    waiting.write_all(REQUEST).await.unwrap();
+
+    let before = program.ticks_used();
+    let waits = timeout(Duration::from_secs(1), waiting.peek(&mut [0])).await;
+    let used = program.ticks_used() - before;
+
+    assert!(waits.is_err());
+    assert!(used < 20, "{used} hundredths of a second in one");
+    assert!(answer(&mut served).await.starts_with("HTTP/1.1 200"));
+    program.limit_descriptors(1000);
+    assert!(answer(&mut waiting).await.starts_with("HTTP/1.1 200"));
+    program.signal("INT");
+    let (_, log) = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
+    let complaints = log.matches("connections cannot be accepted").count();
+    assert_eq!(complaints, 1, "{log}");
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_when_descriptors_run_out_before_places() {
+    let zoho = Sandbox::start().await;
+    let (program, address) = ready(Program::serve(&config_for(&zoho, ""))).await;
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut caller).await.starts_with("HTTP/1.1 200"));
+        idle.push(caller);
+    }
+    program.limit_descriptors(program.descriptors());
+
+    let mut caller = TcpStream::connect(address).await.unwrap();
+
+    assert!(ask(&mut caller).await.starts_with("HTTP/1.1 200"));
+}

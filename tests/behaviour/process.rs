@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bigin_photo_proxy::app::Ending;
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -330,6 +331,63 @@ async fn a_signal_that_comes_while_the_certificates_are_read_is_obeyed() {
         log.contains("closing: finishing what was accepted"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn it_serves_only_when_it_says_so() {
+    let roots = std::env::temp_dir().join(format!("roots-{:016x}.pem", fastrand::u64(..)));
+    std::fs::write(&roots, "no certificate").unwrap();
+    let zoho = Sandbox::start().await;
+    let config = config_for(&zoho, "").replace(&zoho.api_url(), "https://127.0.0.1:9");
+    let variables = [
+        ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ("SSL_CERT_DIR", "/nonexistent"),
+    ];
+
+    let (code, stdout, stderr) = Program::run_in(&variables, &["serve"], Some(&config));
+
+    std::fs::remove_file(&roots).unwrap();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(!stdout.contains("\"serving\""), "{stdout}");
+}
+
+#[tokio::test]
+async fn it_raises_its_limit_of_descriptors_and_warns_if_that_is_not_enough() {
+    let zoho = Sandbox::start().await;
+    let mut program = Program::serve_after("ulimit -S -n 100", &config_for(&zoho, ""));
+    program.addresses();
+    let limits = program.proc_file("limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let fields: Vec<_> = line.unwrap().split_whitespace().collect();
+    assert_eq!(fields[3], fields[4], "the soft one is the hard one");
+
+    let mut program = Program::serve_after("ulimit -n 1000", &config_for(&zoho, ""));
+    let message =
+        "server.max_connections does not fit into the limit of descriptors: fewer are held";
+    let warning = program.line(message);
+    assert_eq!(
+        (&warning["level"], &warning["descriptors"]),
+        (&json!("WARN"), &json!(1000))
+    );
+    // Two for each of ten calls, 256 for operators, 64 for the rest.
+    assert_eq!(warning["fitting"], 1000 - 20 - 256 - 64);
+    program.addresses();
+}
+
+#[tokio::test]
+async fn it_leaves_no_core_file() {
+    let zoho = Sandbox::start().await;
+    let mut program = Program::serve(&config_for(&zoho, ""));
+    program.addresses();
+
+    let limits = program.proc_file("limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let fields: Vec<_> = line.unwrap().split_whitespace().collect();
+    assert_eq!((fields[4], fields[5]), ("0", "0"));
 }
 
 #[tokio::test]

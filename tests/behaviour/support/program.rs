@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 /// A running program. It is killed with the test, if it is still there.
@@ -26,6 +27,16 @@ impl Program {
         let mut command = command();
         command.args(["serve", "--config"]).arg(&path);
         Self::spawn(command, variables, Some(path))
+    }
+
+    /// The same, from a shell that changes a limit first, such as `ulimit -n 1000`.
+    pub(crate) fn serve_after(limit: &str, config: &str) -> Self {
+        let path = config_file(config);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]);
+        command.args([env!("CARGO_BIN_EXE_bigin-photo-proxy"), "serve", "--config"]);
+        command.arg(&path);
+        Self::spawn(command, &[], Some(path))
     }
 
     /// `sandbox`, with environment variables.
@@ -121,6 +132,32 @@ impl Program {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let figure = line.unwrap().trim().trim_end_matches(" kB");
         figure.parse().unwrap()
+    }
+
+    /// The processor time that it has used, in the ticks of `/proc`: hundredths of a second.
+    pub(crate) fn ticks_used(&self) -> u64 {
+        let stat = self.proc_file("stat");
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        // utime and stime are the fields 14 and 15; the state behind the name is field 3.
+        let used = rest.split(' ').skip(11).take(2);
+        used.map(|field| field.parse::<u64>().unwrap()).sum()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.unwrap().count() as u64
+    }
+
+    /// Changes how many descriptors the running process may have.
+    pub(crate) fn limit_descriptors(&self, most: u64) {
+        let pid = Pid::from_child(&self.child);
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: hard,
+        };
+        prlimit(Some(pid), Resource::Nofile, limit).unwrap();
     }
 
     pub(crate) fn signal(&self, name: &str) {
