@@ -135,6 +135,7 @@ fn front(config: &Config) -> Arc<Front> {
     Arc::new(Front {
         proxy: Proxy::new(Vec::new()),
         accounts: Arc::new(config.names.clone()),
+        caller_tokens: None,
         observer: Arc::new(Observer::new(telemetry, log, audit, observed)),
         request_deadline: config.server.request_deadline,
         shutdown: Shutdown::default(),

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::admin::Admin;
-use crate::config::{AccountConfig, Config, UpstreamConfig};
+use crate::config::{AccountConfig, CallerTokens, Config, Networks, UpstreamConfig};
 use crate::process;
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
@@ -156,6 +156,8 @@ impl App {
             upstream: config.upstream,
             threads: listeners.len(),
             request_deadline: config.server.request_deadline,
+            allowed_peers: config.server.allowed_peers.clone(),
+            caller_tokens: config.server.caller_tokens.clone(),
             limits: Limits::new(config.server.max_connections, &config.server),
             observer: Arc::new(observer(&telemetry, log, audit, &config.accounts)),
             telemetry: Arc::clone(&telemetry),
@@ -189,6 +191,7 @@ impl App {
                 }
             },
             limits: Limits::new(ADMIN_CONNECTIONS, &config.server),
+            allowed_peers: Networks::default(),
             telemetry: Arc::clone(&telemetry),
             // It answers to the very end.
             shutdown: Shutdown::default(),
@@ -196,6 +199,8 @@ impl App {
         let control = TaskTracker::new();
         control.spawn(admin.run(handed_over));
         control.spawn(audit.clone().watch());
+        let following = config.server.caller_tokens.map(CallerTokens::follow);
+        following.map(|following| control.spawn(following));
         keepers
             .into_iter()
             .map(Keeper::run)

@@ -119,7 +119,9 @@ fn serve_with(
     let ending = App::bind(config).and_then(|app| {
         greet(&app)?;
         let shutdown = Shutdown::default();
-        app.run(&shutdown, &log, &audit, || shutdown::on_signals(shutdown.clone()))
+        app.run(&shutdown, &log, &audit, || {
+            shutdown::on_signals(shutdown.clone())
+        })
     });
     // First, because it may have something to complain of.
     audit.flush(FLUSH_TIMEOUT);

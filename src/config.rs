@@ -6,9 +6,11 @@
 mod account;
 mod audit;
 mod authorities;
+mod caller_tokens;
 mod forward_proxy;
 mod layers;
 mod log;
+mod networks;
 mod reader;
 mod secret;
 mod telemetry;
@@ -21,10 +23,12 @@ use std::time::Duration;
 use rustls::RootCertStore;
 
 pub use account::AccountConfig;
+pub use caller_tokens::CallerTokens;
 pub use forward_proxy::ForwardProxy;
 pub use layers::Environment;
 use layers::Layers;
 pub use log::{LogConfig, LogFormat};
+pub use networks::Networks;
 use reader::Section;
 pub use secret::Secret;
 
@@ -79,6 +83,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Data-path threads, at least 1.
     pub threads: usize,
+    /// Where callers may connect from; empty: from everywhere.
+    pub allowed_peers: Networks,
+    /// What callers must present, if anything.
+    pub caller_tokens: Option<CallerTokens>,
     /// Connections held at once.
     pub max_connections: usize,
     /// First byte to end of a request's head.
@@ -199,6 +207,8 @@ fn read_server(server: &Section) -> ServerConfig {
             "must be an address with a port, such as 0.0.0.0:8080",
         ),
         threads,
+        allowed_peers: Networks::read(server, "allowed_peers"),
+        caller_tokens: CallerTokens::read(server, "caller_token_file"),
         max_connections: server.number("max_connections", 1..=1_000_000),
         head_timeout: server.duration("head_timeout", a_while.clone()),
         write_timeout: server.duration("write_timeout", a_while.clone()),

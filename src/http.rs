@@ -4,6 +4,7 @@
 //! its bytes, by [`Target::parse`](crate::target::Target::parse) alone.
 
 mod arrival;
+mod bearer;
 mod deletion;
 mod framing;
 mod problem;
@@ -15,6 +16,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 
 use crate::account::Accounts;
+use crate::config::CallerTokens;
 use crate::proxy::Proxy;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Observer;
@@ -28,6 +30,8 @@ pub struct Front {
     pub proxy: Proxy,
     /// The names that a path may begin with.
     pub accounts: Arc<Accounts>,
+    /// What callers must present, if anything.
+    pub caller_tokens: Option<CallerTokens>,
     /// Observes requests.
     pub observer: Arc<Observer>,
     /// How long a request may take.

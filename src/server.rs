@@ -10,7 +10,7 @@ mod spread;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -28,7 +28,7 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::config::ServerConfig;
+use crate::config::{Networks, ServerConfig};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{InboundError, Telemetry};
 use clocks::Watched;
@@ -134,6 +134,8 @@ pub struct Server<A> {
     pub answer: A,
     /// What bounds it.
     pub limits: Limits,
+    /// Where connections may come from; empty: from everywhere.
+    pub allowed_peers: Networks,
     /// The threads that share its address.
     pub spread: Spread,
     /// Where errors are counted.
@@ -232,6 +234,11 @@ where
         complained: &mut Option<Instant>,
     ) -> Option<Arrived> {
         let error = match accepted {
+            Ok((_, peer)) if !self.may_connect(peer.ip()) => {
+                let metrics = &self.telemetry.metrics;
+                metrics.inbound_error(InboundError::PeerNotAllowed);
+                return None;
+            }
             Ok(arrived) => return Some(arrived),
             Err(error) if is_of_one_connection(&error) => return None,
             Err(error) => error,
@@ -247,6 +254,10 @@ where
         self.limits.places.make_room();
         tokio::time::sleep(ACCEPT_PAUSE).await;
         None
+    }
+
+    fn may_connect(&self, peer: IpAddr) -> bool {
+        self.allowed_peers.is_empty() || self.allowed_peers.contains(peer)
     }
 
     /// Connections that the kernel has already accepted would be reset when the listener closes.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::runtime;
 use crate::account::Accounts;
-use crate::config::UpstreamConfig;
+use crate::config::{CallerTokens, Networks, UpstreamConfig};
 use crate::http::Front;
 use crate::proxy::{Proxy, Route, Shared};
 use crate::server::{HandedOver, Limits, Peer, Server, Spread};
@@ -30,6 +30,8 @@ pub(super) struct DataPath {
     /// How many threads there are.
     pub(super) threads: usize,
     pub(super) request_deadline: Duration,
+    pub(super) allowed_peers: Networks,
+    pub(super) caller_tokens: Option<CallerTokens>,
     pub(super) limits: Limits,
     pub(super) observer: Arc<Observer>,
     pub(super) telemetry: Arc<Telemetry>,
@@ -70,6 +72,7 @@ impl DataPath {
         let front = Arc::new(Front {
             proxy: Proxy::new(self.routes(&pools)),
             accounts: Arc::clone(&self.accounts),
+            caller_tokens: self.caller_tokens.clone(),
             observer: Arc::clone(&self.observer),
             request_deadline: self.request_deadline,
             shutdown: self.shutdown.clone(),
@@ -78,6 +81,7 @@ impl DataPath {
             listener: tokio::net::TcpListener::from_std(listener)?,
             answer: move |request, peer: &Peer| front.answer(&request, peer),
             limits: self.limits.clone(),
+            allowed_peers: self.allowed_peers.clone(),
             spread,
             telemetry: Arc::clone(&self.telemetry),
             shutdown: self.shutdown.clone(),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::Either;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::arrival::{Arrival, X_REQUEST_ID};
+use super::bearer;
 use super::framing::{self, FramingError};
 use super::problem::{Act, PROXY_STATUS, Problem};
 use super::{Front, Response};
@@ -28,7 +29,9 @@ const DELETE_OUTCOME: HeaderName = HeaderName::from_static("delete-outcome");
 /// Which path of the API was meant, for telemetry alone.
 fn route_of<B>(request: &Request<B>, asked: &Result<Asked, Problem>) -> Route {
     match asked {
-        Err(Problem::Target(InvalidTarget::Path) | Problem::Framing(_)) => Route::Unknown,
+        Err(Problem::Target(InvalidTarget::Path) | Problem::Framing(_) | Problem::Unauthorized) => {
+            Route::Unknown
+        }
         _ if request.uri().path().starts_with("/bigin/v2/") => Route::Default,
         _ => Route::Account,
     }
@@ -147,8 +150,18 @@ impl Front {
         }
     }
 
+    /// Whether a caller may ask at all.
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        self.caller_tokens
+            .as_ref()
+            .is_none_or(|tokens| bearer::token(headers).is_some_and(|token| tokens.contain(token)))
+    }
+
     fn read<B>(&self, request: &Request<B>) -> Result<Asked, Problem> {
         framing::check(request)?;
+        if !self.admits(request.headers()) {
+            return Err(Problem::Unauthorized);
+        }
         let target = Target::parse(request.uri().path(), &self.accounts);
         if target != Err(InvalidTarget::Path) && request.method() != Method::DELETE {
             return Err(Problem::Method);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -25,6 +25,8 @@ pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-statu
 pub(super) enum Problem {
     #[error(transparent)]
     Framing(#[from] FramingError),
+    #[error("the request needs `Authorization: Bearer …` with a token that is valid here")]
+    Unauthorized,
     #[error(transparent)]
     Target(#[from] InvalidTarget),
     #[error("the only method here is DELETE")]
@@ -85,6 +87,10 @@ impl Problem {
     pub(super) fn row(self) -> Row {
         match self {
             Self::Framing(_) => Row::of_request(StatusCode::BAD_REQUEST, Code::BadRequest),
+            Self::Unauthorized => Row {
+                proxy_error: "http_request_denied",
+                ..Row::of_request(StatusCode::UNAUTHORIZED, Code::CallerUnauthorized)
+            },
             Self::Target(InvalidTarget::Path) => {
                 Row::of_request(StatusCode::NOT_FOUND, Code::InvalidUrlPattern)
             }
@@ -139,6 +145,9 @@ impl Problem {
         headers.insert(PROXY_STATUS, row.proxy_status());
         if row.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("DELETE"));
+        }
+        if row.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = row.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());

@@ -42,6 +42,8 @@ pub struct Metrics {
 /// Why a connection ended without a request that could be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InboundError {
+    /// It came from a network that callers may not connect from.
+    PeerNotAllowed,
     /// What came is not HTTP/1.1.
     NotHttp,
     /// The head of a request is too large.
@@ -61,6 +63,7 @@ pub enum InboundError {
 impl InboundError {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::PeerNotAllowed => "peer_not_allowed",
             Self::NotHttp => "not_http",
             Self::HeadTooLarge => "head_too_large",
             Self::HeadTimeout => "head_timeout",

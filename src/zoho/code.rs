@@ -55,6 +55,8 @@ codes! {
     // Ours.
     /// The request breaks a rule of HTTP, or of this API.
     BadRequest = "BAD_REQUEST",
+    /// The caller presents no token that is valid here.
+    CallerUnauthorized = "CALLER_UNAUTHORIZED",
     /// No account of that name is configured.
     UnknownAccount = "UNKNOWN_ACCOUNT",
     /// Zoho refuses a fresh access token as well.
