@@ -24,6 +24,10 @@ bench *parts:
     benches/compare/build.sh
     benches/compare/run {{parts}}
 
+# Looks for bytes that break what must hold for any (fuzz/src/lib.rs), each property for so many seconds.
+fuzz seconds="600":
+    fuzz/run {{seconds}}
+
 # Known vulnerabilities of dependencies; needs the network.
 advisories:
     cargo deny --locked check advisories

@@ -327,6 +327,7 @@ mod tests {
         let api = Origin::parse("https://www.zohoapis.eu").ok().unwrap();
         let accounts = [("main", &api)].into_iter();
         Arc::new(Front {
+            caller_tokens: None,
             proxy: Proxy::new(Vec::new()),
             accounts: Arc::new(Accounts::new(vec!["main".to_owned()], "main").unwrap()),
             observer: Arc::new(Observer::new(telemetry, log, audit, accounts)),

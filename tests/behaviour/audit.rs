@@ -287,7 +287,7 @@ async fn the_record_id_is_in_the_audit_event_alone_even_when_every_library_trace
 #[tokio::test]
 async fn without_a_file_events_are_on_standard_output_whatever_the_level_of_the_log() {
     let zoho = Sandbox::start().await;
-    let level = "log.level = \"off,bigin_photo_proxy::cli=info\"";
+    let level = "log.level = \"off,bigin_photo_proxy::app=info\"";
     let (program, photos, _) = serving(&zoho, level);
     client()
         .delete(format!("{photos}/{RECORD}/photo"))
