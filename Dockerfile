@@ -6,10 +6,8 @@ COPY . .
 # Which commit this is: the repository itself is not part of the build.
 ARG GIT_SHA=""
 ARG BUILD_DATE=""
-# glibc is linked in; naming the target keeps that away from build scripts and procedural macros.
-RUN target=$(rustc -vV | sed -n 's/^host: //p') \
- && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target" \
- && cp "target/$target/release/bigin-photo-proxy" /bigin-photo-proxy
+# Static, and optimised by a profile of itself at work.
+RUN deploy/build /bigin-photo-proxy
 
 FROM scratch
 ARG GIT_SHA=""

@@ -6,11 +6,8 @@ mkdir -p bin
 
 # Named, so that no setting of the environment moves it.
 built=$PWD/target
-target=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="-C target-feature=+crt-static" \
-  cargo build --manifest-path ../../Cargo.toml --target-dir "$built" --target "$target" --release --locked
+CARGO_TARGET_DIR=$built ../../deploy/build bin/bigin-photo-proxy
 export RUSTFLAGS=
 cargo build --target-dir "$built" --locked --release --package bk --package naive
 cargo build --target-dir "$built" --locked --profile tuned --package pingora-peer
-cp "$built/$target/release/bigin-photo-proxy" "$built/release/bk" "$built/release/naive" \
-  "$built/tuned/pingora-peer" bin/
+cp "$built/release/bk" "$built/release/naive" "$built/tuned/pingora-peer" bin/
