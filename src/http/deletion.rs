@@ -140,7 +140,8 @@ impl Front {
                     let reply = Reply::of_problem(no_time, &deletion.arrival);
                     Either::Right(std::future::ready(deletion.end(reply, None)))
                 } else {
-                    Either::Left(delete(deletion, deadline))
+                    // Boxed: else each connection, idle or not, would keep the room for it.
+                    Either::Left(Box::pin(delete(deletion, deadline)))
                 }
             }
             Err(problem) => {

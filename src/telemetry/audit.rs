@@ -14,6 +14,7 @@ use std::time::Duration;
 use opentelemetry::trace::TraceId;
 use tracing::Level;
 
+use super::line::key;
 use super::log::Log;
 use super::record::RequestRecord;
 use crate::config::LogFormat;
@@ -66,20 +67,20 @@ impl Audit {
     ) {
         self.log.line(Level::INFO, TARGET, |line| {
             line.message("deletion");
-            line.plain("account", account);
-            line.plain("module", target.module.as_str());
+            line.plain(key!("account"), account);
+            line.plain(key!("module"), target.module.as_str());
             // As text: many programs read numbers of 19 digits inexactly.
             line.plain(
-                "record_id",
+                key!("record_id"),
                 itoa::Buffer::new().format(target.record_number()),
             );
-            line.plain("outcome", record.outcome.as_str());
-            line.plain("code", record.code.as_str());
-            line.number("attempts", record.attempts.into());
-            line.plain("peer", record.peer);
-            line.plain("request_id", record.request_id);
+            line.plain(key!("outcome"), record.outcome.as_str());
+            line.plain(key!("code"), record.code.as_str());
+            line.number(key!("attempts"), record.attempts.into());
+            line.plain(key!("peer"), record.peer);
+            line.plain(key!("request_id"), record.request_id);
             if let Some(trace_id) = trace_id {
-                line.formatted("trace_id", format_args!("{trace_id}"));
+                line.plainly(key!("trace_id"), trace_id);
             }
         });
     }

@@ -2,12 +2,31 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tracing::Level;
 
 use crate::config::LogFormat;
+
+/// A name out of our source, as each format has it with all that stands around it: copied in one go.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) json: &'static str,
+    pub(super) text: &'static str,
+}
+
+/// The [`Key`] of a name that needs no escape.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::telemetry::line::Key {
+            json: concat!(",\"", $name, "\":"),
+            text: concat!(" ", $name, "="),
+        }
+    };
+}
+pub(super) use key;
 
 /// A line that is being written into a buffer that is used again and again.
 pub(super) struct Line<'a> {
@@ -57,9 +76,9 @@ impl<'a> Line<'a> {
 
     /// Text in which nothing needs an escape: a word out of a closed list, or checked on its way in.
     #[inline]
-    pub(super) fn plain(&mut self, name: &str, value: &str) {
-        debug_assert!(is_plain(value), "{name} is not plain");
-        self.name(name);
+    pub(super) fn plain(&mut self, key: Key, value: &str) {
+        debug_assert!(is_plain(value), "{} is not plain", key.text);
+        self.key(key);
         self.text.push(b'"');
         self.push(value);
         self.text.push(b'"');
@@ -73,6 +92,12 @@ impl<'a> Line<'a> {
         self.text.push(b'"');
     }
 
+    /// Something of ours that needs no escape when it is formatted.
+    pub(super) fn plainly(&mut self, key: Key, value: impl fmt::Display) {
+        self.key(key);
+        write!(self.text, "\"{value}\"").expect("memory takes every byte");
+    }
+
     /// Whatever can be formatted, as text.
     pub(super) fn formatted(&mut self, name: &str, value: fmt::Arguments<'_>) {
         self.name(name);
@@ -83,14 +108,14 @@ impl<'a> Line<'a> {
 
     /// A whole number.
     #[inline]
-    pub(super) fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
+    pub(super) fn number(&mut self, key: Key, value: u64) {
+        self.key(key);
         self.push(itoa::Buffer::new().format(value));
     }
 
     /// A duration in milliseconds, with three digits behind the point: more would be noise.
-    pub(super) fn milliseconds(&mut self, name: &str, value: Duration) {
-        self.name(name);
+    pub(super) fn milliseconds(&mut self, key: Key, value: Duration) {
+        self.key(key);
         // A duration of more milliseconds than fit into 64 bits does not occur in a process's life.
         let whole = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
         self.push(itoa::Buffer::new().format(whole));
@@ -113,8 +138,15 @@ impl<'a> Line<'a> {
         self.text
     }
 
-    /// Names are written in our source: they need no escape.
     #[inline]
+    fn key(&mut self, key: Key) {
+        self.push(match self.format {
+            LogFormat::Json => key.json,
+            LogFormat::Text => key.text,
+        });
+    }
+
+    /// The name of an event's field. It is written in source text: it needs no escape.
     fn name(&mut self, name: &str) {
         match self.format {
             LogFormat::Json => {
@@ -213,9 +245,9 @@ mod tests {
     fn a_json_line_is_one_flat_object() {
         let line = written(LogFormat::Json, |line| {
             line.message("it \"ended\"");
-            line.plain("code", "SUCCESS");
-            line.number("status", 200);
-            line.milliseconds("duration_ms", Duration::from_micros(12_034));
+            line.plain(key!("code"), "SUCCESS");
+            line.number(key!("status"), 200);
+            line.milliseconds(key!("duration_ms"), Duration::from_micros(12_034));
             line.value("clean", true);
         });
 
@@ -233,8 +265,8 @@ mod tests {
     fn a_text_line_reads_as_a_sentence_and_its_facts() {
         let line = written(LogFormat::Text, |line| {
             line.message("it ended");
-            line.plain("code", "SUCCESS");
-            line.number("status", 200);
+            line.plain(key!("code"), "SUCCESS");
+            line.number(key!("status"), 200);
         });
 
         assert!(

@@ -8,6 +8,7 @@ use tracing::Level;
 
 use super::Telemetry;
 use super::audit::Audit;
+use super::line::key;
 use super::log::Log;
 use super::record::{Parent, RequestRecord};
 use super::series::{AccountSeries, ServerSeries};
@@ -95,28 +96,28 @@ impl Observer {
         }
         self.log.line(Level::INFO, TARGET, |line| {
             line.message("request");
-            line.plain("request_id", record.request_id);
+            line.plain(key!("request_id"), record.request_id);
             if let Some(trace_id) = trace_id {
-                line.formatted("trace_id", format_args!("{trace_id}"));
+                line.plainly(key!("trace_id"), trace_id);
             }
-            line.plain("peer", record.peer);
+            line.plain(key!("peer"), record.peer);
             if let Some(account) = self.account_of(record) {
-                line.plain("account", account);
+                line.plain(key!("account"), account);
             }
             if let Some(target) = record.target {
-                line.plain("module", target.module.as_str());
+                line.plain(key!("module"), target.module.as_str());
             }
-            line.number("status", record.status.as_u16().into());
-            line.plain("code", record.code.as_str());
-            line.plain("outcome", record.outcome.as_str());
-            line.plain("act", record.act);
-            line.number("calls", record.calls.len() as u64);
+            line.number(key!("status"), record.status.as_u16().into());
+            line.plain(key!("code"), record.code.as_str());
+            line.plain(key!("outcome"), record.outcome.as_str());
+            line.plain(key!("act"), record.act);
+            line.number(key!("calls"), record.calls.len() as u64);
             if let Some(error) = record.calls.last().and_then(|call| call.result.err()) {
-                line.plain("error", error);
+                line.plain(key!("error"), error);
             }
-            line.milliseconds("duration_ms", ended - record.begun);
+            line.milliseconds(key!("duration_ms"), ended - record.begun);
             let at_zoho = record.calls.iter().map(|call| call.ended - call.begun);
-            line.milliseconds("zoho_ms", at_zoho.sum());
+            line.milliseconds(key!("zoho_ms"), at_zoho.sum());
         });
     }
 
