@@ -3,6 +3,7 @@
 //! Parts that are private are reached by the shortest public way: the framing check by a request that it refuses, the
 //! canonical request by a call over loopback.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ fn refusal_for_framing(bencher: Bencher<'_, '_>) {
         .header("Content-Length", "1")
         .body(())
         .expect("a request");
-    let peer = Peer(Arc::from("127.0.0.1"));
+    let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], 1)));
     bencher.bench_local(|| runtime.block_on(front.answer(black_box(&request), &peer)));
 }
 
@@ -133,6 +134,7 @@ fn front(config: &Config) -> Arc<Front> {
     let accounts = config.accounts.iter();
     let observed = accounts.map(|account| (account.name.as_str(), &account.api));
     Arc::new(Front {
+        callers: config.server.callers.clone(),
         proxy: Proxy::new(Vec::new()),
         accounts: Arc::new(config.names.clone()),
         caller_tokens: None,

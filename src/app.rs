@@ -155,6 +155,7 @@ impl App {
             tls,
             upstream: config.upstream,
             threads: listeners.len(),
+            callers: config.server.callers.clone(),
             request_deadline: config.server.request_deadline,
             allowed_peers: config.server.allowed_peers.clone(),
             caller_tokens: config.server.caller_tokens.clone(),

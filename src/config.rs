@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderName;
 use rustls::RootCertStore;
 
 pub use account::AccountConfig;
@@ -89,6 +90,8 @@ pub struct ServerConfig {
     pub caller_tokens: Option<CallerTokens>,
     /// Connections held at once.
     pub max_connections: usize,
+    /// Who a request comes from.
+    pub callers: CallerConfig,
     /// First byte to end of a request's head.
     pub head_timeout: Duration,
     /// Reading of an answer.
@@ -101,6 +104,15 @@ pub struct ServerConfig {
     pub drain_delay: Duration,
     /// Finishing what was accepted.
     pub drain_timeout: Duration,
+}
+
+/// How callers are told apart when they must wait for each other.
+#[derive(Clone, Debug, Default)]
+pub struct CallerConfig {
+    /// The header in which a trusted peer names its caller, if it does.
+    pub header: Option<HeaderName>,
+    /// The peers that are believed.
+    pub trusted_peers: Networks,
 }
 
 /// Connections to Zoho's API.
@@ -210,6 +222,10 @@ fn read_server(server: &Section) -> ServerConfig {
         allowed_peers: Networks::read(server, "allowed_peers"),
         caller_tokens: CallerTokens::read(server, "caller_token_file"),
         max_connections: server.number("max_connections", 1..=1_000_000),
+        callers: CallerConfig {
+            header: read_header_name(server, "caller_header"),
+            trusted_peers: Networks::read(server, "trusted_peers"),
+        },
         head_timeout: server.duration("head_timeout", a_while.clone()),
         write_timeout: server.duration("write_timeout", a_while.clone()),
         idle_timeout: server.duration("idle_timeout", a_while.clone()),
@@ -217,6 +233,19 @@ fn read_server(server: &Section) -> ServerConfig {
         drain_delay: server.duration("drain_delay", Duration::ZERO..=hour),
         drain_timeout: server.duration("drain_timeout", Duration::ZERO..=hour),
     }
+}
+
+/// The header that `key` names, if it names one.
+fn read_header_name(section: &Section, key: &str) -> Option<HeaderName> {
+    let name = section.text(key);
+    if name.is_empty() {
+        return None;
+    }
+    let header = name.parse().ok();
+    if header.is_none() {
+        section.error(key, "must be the name of a header, such as \"x-caller\"");
+    }
+    header
 }
 
 fn read_admin_listen(admin: &Section, server: &ServerConfig) -> SocketAddr {
@@ -281,6 +310,13 @@ fn with_warnings(mut config: Config) -> Config {
     if config.token.exceeds_what_zoho_allows() {
         config.warnings.push(
             "token.budget allows more than 8 in 10 minutes: Zoho blocks a refresh token after 10"
+                .to_owned(),
+        );
+    }
+    let callers = &config.server.callers;
+    if callers.header.is_some() && callers.trusted_peers.is_empty() {
+        config.warnings.push(
+            "server.caller_header has no effect without server.trusted_peers: nobody is believed"
                 .to_owned(),
         );
     }

@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 
 use crate::account::Accounts;
-use crate::config::CallerTokens;
+use crate::config::{CallerConfig, CallerTokens};
 use crate::proxy::Proxy;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Observer;
@@ -32,6 +32,8 @@ pub struct Front {
     pub accounts: Arc<Accounts>,
     /// What callers must present, if anything.
     pub caller_tokens: Option<CallerTokens>,
+    /// How callers are told apart.
+    pub callers: CallerConfig,
     /// Observes requests.
     pub observer: Arc<Observer>,
     /// How long a request may take.

@@ -41,6 +41,8 @@ pub mod telemetry;
 
 pub mod target;
 
+pub mod caller;
+
 pub mod account;
 
 pub mod outcome;

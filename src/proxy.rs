@@ -15,13 +15,14 @@ use admission::Admission;
 pub use again::RetryBudget;
 use again::{Again, MOST_CALLS};
 
+use crate::caller::Caller;
 use crate::outcome::Outcome;
 use crate::target::Target;
 use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
 use crate::upstream::{
     Answer, Breaker, Call, CallError, Credits, CreditsSpent, DailyCalls, DailyCallsSpent, Gate,
-    Overloaded, Progress, Upstream,
+    Overloaded, Progress, Ticket, Upstream,
 };
 
 /// What all data-path threads share of one account.
@@ -38,6 +39,16 @@ pub struct Shared {
     pub daily: Option<DailyCalls>,
     /// What second calls may cost.
     pub retries: RetryBudget,
+}
+
+impl Shared {
+    /// Waits until no call may be made at all, so that nobody waits for a place that is of no use.
+    async fn closed(&self) -> Failure {
+        tokio::select! {
+            overloaded = self.breaker.opened() => overloaded.into(),
+            spent = self.credits.ended() => spent.into(),
+        }
+    }
 }
 
 /// The way to one account, from one data-path thread.
@@ -116,6 +127,7 @@ impl Proxy {
     pub async fn delete_photo(
         &self,
         target: &Target,
+        caller: &Caller,
         deadline: Instant,
         progress: &Progress,
     ) -> Verdict {
@@ -126,6 +138,7 @@ impl Proxy {
         let mut deletion = Deletion {
             route,
             target,
+            caller,
             deadline,
             progress,
             calls: Vec::with_capacity(1),
@@ -154,6 +167,7 @@ impl Proxy {
 struct Deletion<'a> {
     route: &'a Route,
     target: &'a Target,
+    caller: &'a Caller,
     deadline: Instant,
     progress: &'a Progress,
     calls: Vec<CallRecord>,
@@ -165,15 +179,14 @@ impl<'a> Deletion<'a> {
         let shared = &*self.route.shared;
         let Shared { slot, gate, .. } = shared;
         shared.retries.gain();
-        // A request without a token waits in the queue and takes no place from those that have one.
+        // A request without a token takes no place from those that have one.
+        let at_once = slot
+            .current()
+            .and_then(|token| Some((token, gate.try_enter()?)));
         // What waits is boxed: it is rare and large, and every request would carry the room for it.
-        let mut token = match slot.current() {
-            Some(token) => token,
-            None => Box::pin(self.token()).await?,
-        };
-        let mut place = match gate.try_enter() {
-            Some(place) => place,
-            None => Box::pin(gate.enter(self.deadline)).await?,
+        let (mut token, mut place) = match at_once {
+            Some(both) => both,
+            None => Box::pin(self.turn()).await?,
         };
         // Late, so that those who stood in the queue when the credits or the connections ended learn of it too.
         let mut admission = shared.admit()?;
@@ -235,12 +248,38 @@ impl<'a> Deletion<'a> {
         shared.admit().ok()
     }
 
-    /// Waits in the queue for a token request that is in flight.
-    async fn token(&mut self) -> Result<Arc<AccessToken>, Failure> {
+    /// Waits in the queue until it has both a token and a place.
+    async fn turn(&mut self) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
+        let shared = &*self.route.shared;
+        let mut waiting = shared.gate.wait(self.caller)?;
+        let ticket = waiting.ticket();
+        let place = tokio::select! {
+            biased;
+            place = waiting.turn() => place?,
+            // If it has got a place in this very moment, that is given back.
+            failure = shared.closed() => return Err(failure),
+            failure = self.patience(ticket) => return Err(failure),
+        };
+        match shared.slot.current() {
+            Some(token) => Ok((token, place)),
+            None => self.newer_token(place).await,
+        }
+    }
+
+    /// Waits for a token request that is in flight, if there is no token, and then in line for a place, until either takes
+    /// too long.
+    async fn patience(&mut self, ticket: Ticket) -> Failure {
         let Shared { slot, gate, .. } = &*self.route.shared;
-        let _waiting = gate.wait()?;
-        self.waited_for_token = true;
-        Ok(slot.wait(self.deadline).await?)
+        if slot.current().is_none() {
+            self.waited_for_token = true;
+            if let Err(unavailable) = slot.wait(self.deadline).await {
+                return unavailable.into();
+            }
+        }
+        gate.line_up(ticket);
+        let (until, overloaded) = gate.patience(self.deadline);
+        tokio::time::sleep_until(until).await;
+        overloaded.into()
     }
 
     /// Waits for a newer token, and for the right to call with it. Meanwhile it keeps no place from others.
@@ -250,10 +289,14 @@ impl<'a> Deletion<'a> {
     ) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
         let Shared { slot, gate, .. } = &*self.route.shared;
         drop(place);
-        let _waiting = gate.wait_again();
+        let mut waiting = gate.wait_again(self.caller);
         self.waited_for_token = true;
         let token = slot.wait(self.deadline).await?;
-        Ok((token, gate.enter_again(self.deadline).await?))
+        gate.line_up(waiting.ticket());
+        let place = tokio::time::timeout_at(self.deadline, waiting.turn())
+            .await
+            .or(Err(Overloaded::NoTime))?;
+        Ok((token, place?))
     }
 
     async fn call(

@@ -54,9 +54,23 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// How long idle connections stay open when the server closes: some round trips.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Who is at the other end of a connection: address and port, written once for all its requests.
+/// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
-pub struct Peer(pub Arc<str>);
+pub struct Peer {
+    /// Its address. An IPv4 one is never dressed up as IPv6.
+    pub address: IpAddr,
+    /// Address and port, written once for all requests of the connection.
+    pub text: Arc<str>,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(peer: SocketAddr) -> Self {
+        Self {
+            address: peer.ip().to_canonical(),
+            text: peer.to_string().into(),
+        }
+    }
+}
 
 /// A connection that was accepted, and where it comes from.
 type Arrived = (TcpStream, SocketAddr);
@@ -287,7 +301,7 @@ where
         peer: SocketAddr,
         (place, seat): (Place, Seat),
     ) -> impl Future<Output = ()> + Send + use<A, F, B> {
-        let peer = Peer(peer.to_string().into());
+        let peer = Peer::from(peer);
         let clocks = Arc::clone(place.clocks());
         let (answer, busy) = (self.answer.clone(), Arc::clone(&clocks));
         let service = service_fn(move |request| {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::runtime;
 use crate::account::Accounts;
-use crate::config::{CallerTokens, Networks, UpstreamConfig};
+use crate::config::{CallerConfig, CallerTokens, Networks, UpstreamConfig};
 use crate::http::Front;
 use crate::proxy::{Proxy, Route, Shared};
 use crate::server::{HandedOver, Limits, Peer, Server, Spread};
@@ -29,6 +29,7 @@ pub(super) struct DataPath {
     pub(super) upstream: UpstreamConfig,
     /// How many threads there are.
     pub(super) threads: usize,
+    pub(super) callers: CallerConfig,
     pub(super) request_deadline: Duration,
     pub(super) allowed_peers: Networks,
     pub(super) caller_tokens: Option<CallerTokens>,
@@ -73,6 +74,7 @@ impl DataPath {
             proxy: Proxy::new(self.routes(&pools)),
             accounts: Arc::clone(&self.accounts),
             caller_tokens: self.caller_tokens.clone(),
+            callers: self.callers.clone(),
             observer: Arc::clone(&self.observer),
             request_deadline: self.request_deadline,
             shutdown: self.shutdown.clone(),

@@ -22,11 +22,11 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of<B>(request: &Request<B>, Peer(peer): &Peer, route: Route) -> Self {
+    pub(super) fn of<B>(request: &Request<B>, peer: &Peer, route: Route) -> Self {
         Self {
             begun: Instant::now(),
             request_id: given_id(request.headers()).unwrap_or_else(new_id),
-            peer: Arc::clone(peer),
+            peer: Arc::clone(&peer.text),
             parent: Parent::of(request.headers()),
             is_delete: request.method() == Method::DELETE,
             route,

@@ -15,6 +15,7 @@ use super::bearer;
 use super::framing::{self, FramingError};
 use super::problem::{Act, PROXY_STATUS, Problem};
 use super::{Front, Response};
+use crate::caller::Caller;
 use crate::outcome::Outcome;
 use crate::proxy::{Failure, Verdict};
 use crate::server::Peer;
@@ -40,10 +41,11 @@ fn route_of<B>(request: &Request<B>, asked: &Result<Asked, Problem>) -> Route {
 /// What a request asks for, understood.
 struct Asked {
     target: Target,
+    caller: Caller,
     timeout: Duration,
 }
 
-async fn delete(mut deletion: Deletion, deadline: Instant) -> Response {
+async fn delete(mut deletion: Deletion, caller: Caller, deadline: Instant) -> Response {
     let Deletion {
         front,
         arrival,
@@ -51,7 +53,9 @@ async fn delete(mut deletion: Deletion, deadline: Instant) -> Response {
         progress,
         ..
     } = &deletion;
-    let deleting = front.proxy.delete_photo(target, deadline, progress);
+    let deleting = front
+        .proxy
+        .delete_photo(target, &caller, deadline, progress);
     let verdict = AssertUnwindSafe(deleting).catch_unwind().await;
     let (reply, verdict) = match verdict {
         Ok(Verdict {
@@ -123,10 +127,14 @@ impl Front {
         request: &Request<B>,
         peer: &Peer,
     ) -> impl Future<Output = Response> + Send + use<B> {
-        let asked = self.read(request);
+        let asked = self.read(request, peer);
         let arrival = Arrival::of(request, peer, route_of(request, &asked));
         match asked {
-            Ok(Asked { target, timeout }) => {
+            Ok(Asked {
+                target,
+                caller,
+                timeout,
+            }) => {
                 let deadline = arrival.begun + timeout;
                 let mut deletion = Deletion {
                     front: Arc::clone(self),
@@ -141,7 +149,7 @@ impl Front {
                     Either::Right(std::future::ready(deletion.end(reply, None)))
                 } else {
                     // Boxed: else each connection, idle or not, would keep the room for it.
-                    Either::Left(Box::pin(delete(deletion, deadline)))
+                    Either::Left(Box::pin(delete(deletion, caller, deadline)))
                 }
             }
             Err(problem) => {
@@ -158,7 +166,7 @@ impl Front {
             .is_none_or(|tokens| bearer::token(headers).is_some_and(|token| tokens.contain(token)))
     }
 
-    fn read<B>(&self, request: &Request<B>) -> Result<Asked, Problem> {
+    fn read<B>(&self, request: &Request<B>, peer: &Peer) -> Result<Asked, Problem> {
         framing::check(request)?;
         if !self.admits(request.headers()) {
             return Err(Problem::Unauthorized);
@@ -173,7 +181,11 @@ impl Front {
         }
         let given = framing::request_timeout(request.headers())?;
         let timeout = given.map_or(self.request_deadline, |it| it.min(self.request_deadline));
-        Ok(Asked { target, timeout })
+        Ok(Asked {
+            target,
+            caller: Caller::of(request.headers(), peer.address, &self.callers),
+            timeout,
+        })
     }
 
     /// Completes a response, and reports the request.
@@ -294,10 +306,11 @@ fn act_on(code: Code, outcome: Outcome) -> Act {
 mod tests {
     use super::*;
     use std::io::{self, Write};
+    use std::net::SocketAddr;
     use std::sync::mpsc::{Sender, channel};
 
     use crate::account::Accounts;
-    use crate::config::LogFormat;
+    use crate::config::{CallerConfig, LogFormat};
     use crate::proxy::Proxy;
     use crate::shutdown::Shutdown;
     use crate::telemetry::audit::Audit;
@@ -328,6 +341,7 @@ mod tests {
         let api = Origin::parse("https://www.zohoapis.eu").ok().unwrap();
         let accounts = [("main", &api)].into_iter();
         Arc::new(Front {
+            callers: CallerConfig::default(),
             caller_tokens: None,
             proxy: Proxy::new(Vec::new()),
             accounts: Arc::new(Accounts::new(vec!["main".to_owned()], "main").unwrap()),
@@ -346,7 +360,12 @@ mod tests {
             .body(())
             .unwrap();
 
-        let response = front.answer(&request, &Peer("peer".into())).await;
+        let response = front
+            .answer(
+                &request,
+                &Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1))),
+            )
+            .await;
 
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let text = String::from_utf8(events.recv().unwrap()).unwrap();

@@ -38,6 +38,11 @@ impl Breaker {
         self.stop.check().map_err(Overloaded::Unreachable)
     }
 
+    /// Waits until no call may be made.
+    pub async fn opened(&self) -> Overloaded {
+        Overloaded::Unreachable(self.stop.closed().await)
+    }
+
     /// Learns how a call ended.
     pub fn learn<T>(&self, result: &Result<T, CallError>, ended: Instant) {
         // A call that was not tried says nothing.

@@ -41,6 +41,13 @@ impl Credits {
         self.spent.check().map_err(spent)
     }
 
+    /// Waits until no call may be made.
+    pub async fn ended(&self) -> CreditsSpent {
+        CreditsSpent {
+            retry_after: self.spent.closed().await,
+        }
+    }
+
     /// Learns from an answer of Zoho's.
     pub fn learn(&self, answer: &Answer) {
         if let Some(remaining) = answer.credits_remaining() {

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Off, or on until a moment.
@@ -15,6 +16,8 @@ pub(super) struct Stop {
     until: AtomicU64,
     /// How long one who finds out has for it, and how long the others wait meanwhile.
     patience: Duration,
+    /// Tells those who wait that it is on.
+    began: Notify,
 }
 
 /// The right to pass. Dropped unused, it is given back.
@@ -54,6 +57,7 @@ impl Stop {
             started: Instant::now(),
             until: AtomicU64::new(0),
             patience,
+            began: Notify::new(),
         }
     }
 
@@ -63,7 +67,7 @@ impl Stop {
         if until == 0 {
             return Ok(Pass(None));
         }
-        let now = milliseconds(self.started.elapsed());
+        let now = self.now();
         if until <= now
             && let Some(probe) = self.probe(until, now)
         {
@@ -76,12 +80,30 @@ impl Stop {
         }
     }
 
+    /// Waits until nobody may pass, and says how long that will last. It lets nobody pass itself.
+    pub(super) async fn closed(&self) -> Duration {
+        loop {
+            // Before the look: it hears of what happens from now on.
+            let begins = self.began.notified();
+            let left = self
+                .until
+                .load(Ordering::Relaxed)
+                .saturating_sub(self.now());
+            if left > 0 {
+                return Duration::from_millis(left);
+            }
+            begins.await;
+        }
+    }
+
     /// Of those who come when the time is up, one goes.
     fn probe(&self, since: u64, now: u64) -> Option<Probe<'_>> {
         let until = now + milliseconds(self.patience);
         self.until
             .compare_exchange(since, until, Ordering::Relaxed, Ordering::Relaxed)
             .ok()?;
+        // The others need not wait for a place meanwhile.
+        self.began.notify_waiters();
         Some(Probe {
             stop: self,
             since,
@@ -92,8 +114,9 @@ impl Stop {
     /// On for so long, or for as long as one who finds out has.
     pub(super) fn set(&self, wait: Option<Duration>) {
         let wait = milliseconds(wait.unwrap_or(self.patience)).max(1);
-        let until = milliseconds(self.started.elapsed()).saturating_add(wait);
+        let until = self.now().saturating_add(wait);
         self.until.store(until, Ordering::Relaxed);
+        self.began.notify_waiters();
     }
 
     /// Off again.
@@ -107,6 +130,10 @@ impl Stop {
     pub(super) fn is_set(&self) -> bool {
         self.until.load(Ordering::Relaxed) != 0
     }
+
+    fn now(&self) -> u64 {
+        milliseconds(self.started.elapsed())
+    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -115,6 +142,8 @@ fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -179,5 +208,20 @@ mod tests {
         stop.clear();
 
         assert!(!stop.is_set() && stop.check().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_learn_of_it_when_it_begins_and_not_while_one_may_find_out() {
+        let stop = Stop::off(PATIENCE);
+        let begins = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stop.set(None);
+        };
+        assert_eq!(tokio::join!(stop.closed(), begins).0, PATIENCE);
+
+        tokio::time::advance(PATIENCE).await;
+        assert!(stop.closed().now_or_never().is_none());
+        let finds_out = async { stop.check().map(Pass::used) };
+        assert_eq!(tokio::join!(stop.closed(), finds_out), (PATIENCE, Ok(())));
     }
 }

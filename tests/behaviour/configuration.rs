@@ -76,6 +76,8 @@ threads = -1
 head_timeout = \"25 parsecs\"
 idle_timeout = 7
 max_connections = \"many\"
+caller_header = \"two words\"
+trusted_peers = [\"10.7.0.1/8\"]
 [upstream]
 queue = 1.5
 [token]
@@ -115,16 +117,26 @@ api_url = \"http://www.zohoapis.eu\"
         "default_account",
         "log.format",
         "log.level",
+        "server.caller_header",
         "server.head_timeout",
         "server.idle_timeout",
         "server.listen",
         "server.max_connections",
         "server.threads",
+        "server.trusted_peers",
         "token.budget",
         "upstream.queue",
     ];
     assert_eq!(keys, expected, "{errors:#?}");
-    for value in ["nobody", "parsecs", "many", "xml", "moon", "two words"] {
+    for value in [
+        "nobody",
+        "parsecs",
+        "many",
+        "xml",
+        "moon",
+        "two words",
+        "10.7",
+    ] {
         assert!(
             !errors.iter().any(|error| error.contains(value)),
             "{value} is quoted: {errors:#?}"
@@ -190,6 +202,10 @@ fn the_environment_overrides_the_file() {
         ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__CLIENT_SECRET", "s"),
         ("BIGIN_PHOTO_PROXY__ACCOUNTS__MY_ORG__REFRESH_TOKEN", "r"),
         ("BIGIN_PHOTO_PROXY__DEFAULT_ACCOUNT", "my-org"),
+        (
+            "BIGIN_PHOTO_PROXY__SERVER__TRUSTED_PEERS",
+            "10.0.0.0/8, ::1",
+        ),
         ("RUST_LOG", "trace"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/"),
         ("UNRELATED", "x"),
@@ -197,6 +213,12 @@ fn the_environment_overrides_the_file() {
     let config = parse_with(ACCOUNT, &environment).unwrap_or_else(|errors| panic!("{errors:?}"));
 
     assert_eq!(config.server.threads, 3);
+    let trusted = &config.server.callers.trusted_peers;
+    assert!(
+        ["10.1.2.3", "::1"]
+            .iter()
+            .all(|peer| trusted.contains(peer.parse().unwrap()))
+    );
     assert_eq!(config.server.idle_timeout.as_secs(), 7);
     assert_eq!(
         config.accounts[0].api.to_string(),
@@ -272,6 +294,24 @@ fn a_budget_beyond_zohos_limit_is_accepted_with_a_warning() {
     for (budget, window) in [(4, "5m"), (8, "10m"), (8, "1h"), (8, "24h")] {
         assert!(!warned(budget, window), "{budget} in {window}");
     }
+}
+
+#[test]
+fn a_header_that_nobody_is_believed_with_is_accepted_with_a_warning() {
+    let warned = |keys: &str| {
+        let config = parse(&format!("{keys}\n{ACCOUNT}")).ok().unwrap();
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("server.caller_header"))
+    };
+    let header = "server.caller_header = \"x-caller\"";
+
+    assert!(warned(header));
+    assert!(!warned(&format!(
+        "{header}\nserver.trusted_peers = [\"10.0.0.0/8\"]"
+    )));
+    assert!(!warned("server.trusted_peers = \"10.0.0.0/8\""));
 }
 
 #[test]

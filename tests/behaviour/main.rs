@@ -17,6 +17,7 @@ mod configuration;
 mod credits;
 mod daily_calls;
 mod egress;
+mod fairness;
 mod inbound;
 mod load;
 mod observability;

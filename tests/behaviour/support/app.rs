@@ -1,6 +1,6 @@
 //! The proxy, in this process, on ports of its own, in front of a sandbox.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -118,8 +118,12 @@ impl TestApp {
 
     /// Sends a DELETE to a path.
     pub(crate) async fn delete(&self, path: &str) -> Reply {
-        let request = self.client.delete(format!("http://{}{path}", self.address));
-        reply(request).await
+        reply(self.client.delete(self.url(path))).await
+    }
+
+    /// Where callers reach a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     pub(crate) fn client(&self) -> &reqwest::Client {
@@ -181,6 +185,11 @@ pub(crate) async fn reply(request: reqwest::RequestBuilder) -> Reply {
 
 /// A caller: no proxies, no redirects, no TLS.
 pub(crate) fn client() -> reqwest::Client {
+    client_at([127, 0, 0, 1])
+}
+
+/// A caller with an address of its own.
+pub(crate) fn client_at(address: [u8; 4]) -> reqwest::Client {
     let roots = rustls::RootCertStore::empty();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -190,6 +199,7 @@ pub(crate) fn client() -> reqwest::Client {
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .local_address(IpAddr::from(address))
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_mins(1))

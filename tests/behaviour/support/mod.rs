@@ -8,7 +8,9 @@ mod raw;
 mod raw_api;
 mod tls;
 
-pub(crate) use app::{Reply, TestApp, assert_unreachable, client, config_for, reply, with_api};
+pub(crate) use app::{
+    Reply, TestApp, assert_unreachable, client, client_at, config_for, reply, with_api,
+};
 pub(crate) use collector::{Collector, attribute};
 pub(crate) use connect_proxy::{ConnectProxy, Manners};
 pub(crate) use program::Program;
