@@ -7,7 +7,8 @@
 //! 1. [`server`] accepts the connection, bounds it, and lets hyper read the head.
 //! 2. [`http`] checks what HTTP demands, gives the request an id, and makes a [`target`] of its path: an account, a module,
 //!    a number. Nothing of the caller's text gets past here.
-//! 3. [`proxy`] is the story: token, place, call; perhaps one more call; verdict.
+//! 3. [`proxy`] is the story: token, place, call; perhaps one more call; verdict. Those who must wait for the same
+//!    deletion share one call.
 //! 4. [`token`] has the access token at hand. A keeper on another runtime renews it in the background; no request waits
 //!    while a usable one exists.
 //! 5. [`upstream`] takes a place among the calls in flight, takes a pooled connection, sends the one canonical request,

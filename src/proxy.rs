@@ -5,6 +5,8 @@
 
 mod admission;
 mod again;
+mod join;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use tokio::time::Instant;
 use admission::Admission;
 pub use again::RetryBudget;
 use again::{Again, MOST_CALLS};
+use join::Leader;
+pub use join::SharedCall;
 
 use crate::caller::Caller;
 use crate::outcome::Outcome;
@@ -22,7 +26,7 @@ use crate::telemetry::CallRecord;
 use crate::token::{AccessToken, Rejection, Slot, Unavailable};
 use crate::upstream::{
     Answer, Breaker, Call, CallError, Credits, CreditsSpent, DailyCalls, DailyCallsSpent, Gate,
-    Overloaded, Progress, Ticket, Upstream,
+    Overloaded, Progress, Turn, Upstream,
 };
 
 /// What all data-path threads share of one account.
@@ -30,7 +34,7 @@ pub struct Shared {
     /// Where its access token lies.
     pub slot: Arc<Slot>,
     /// The way into its API.
-    pub gate: Gate,
+    pub gate: Gate<SharedCall>,
     /// Whether connections to it fail.
     pub breaker: Breaker,
     /// What is known of its credits.
@@ -39,16 +43,6 @@ pub struct Shared {
     pub daily: Option<DailyCalls>,
     /// What second calls may cost.
     pub retries: RetryBudget,
-}
-
-impl Shared {
-    /// Waits until no call may be made at all, so that nobody waits for a place that is of no use.
-    async fn closed(&self) -> Failure {
-        tokio::select! {
-            overloaded = self.breaker.opened() => overloaded.into(),
-            spent = self.credits.ended() => spent.into(),
-        }
-    }
 }
 
 /// The way to one account, from one data-path thread.
@@ -74,6 +68,8 @@ pub struct Verdict {
     pub calls: Vec<CallRecord>,
     /// Whether the request had to wait for a token.
     pub waited_for_token: bool,
+    /// Whether another request made the call for it.
+    pub joined: bool,
 }
 
 /// Why there is no answer of Zoho's to hand on.
@@ -98,7 +94,13 @@ pub enum Failure {
     /// A call was tried.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The request that was to make the call for this one panicked.
+    #[error("a fault inside bigin-photo-proxy, in the request that made the call for this one")]
+    Fault(Outcome),
 }
+
+/// The right to make a call.
+type Place<'a> = Call<'a, SharedCall>;
 
 impl Failure {
     /// What it means for the photo.
@@ -106,6 +108,7 @@ impl Failure {
     pub fn outcome(self) -> Outcome {
         match self {
             Self::TokenRejected(_) => Outcome::Refused,
+            Self::Fault(outcome) => outcome,
             Self::Call(error) if error.is_sent() => Outcome::Unknown,
             Self::Token(_)
             | Self::Overloaded(_)
@@ -141,10 +144,15 @@ impl Proxy {
             caller,
             deadline,
             progress,
+            leader: None,
             calls: Vec::with_capacity(1),
             waited_for_token: false,
+            joined: false,
         };
         let result = deletion.run().await;
+        if let Some(leader) = deletion.leader.take() {
+            leader.tell(&result);
+        }
         let last = result
             .as_ref()
             .map_or_else(|failure| failure.outcome(), Answer::outcome);
@@ -159,6 +167,7 @@ impl Proxy {
             outcome,
             calls: deletion.calls,
             waited_for_token: deletion.waited_for_token,
+            joined: deletion.joined,
         }
     }
 }
@@ -170,8 +179,11 @@ struct Deletion<'a> {
     caller: &'a Caller,
     deadline: Instant,
     progress: &'a Progress,
+    /// If others wait for what comes of its call.
+    leader: Option<Leader<'a>>,
     calls: Vec<CallRecord>,
     waited_for_token: bool,
+    joined: bool,
 }
 
 impl<'a> Deletion<'a> {
@@ -186,7 +198,13 @@ impl<'a> Deletion<'a> {
         // What waits is boxed: it is rare and large, and every request would carry the room for it.
         let (mut token, mut place) = match at_once {
             Some(both) => both,
-            None => Box::pin(self.turn()).await?,
+            None => match Box::pin(self.turn()).await? {
+                Turn::Call(place, shared) => {
+                    self.leader = shared.map(|shared| Leader::new(shared, self.progress));
+                    self.with_token(place).await?
+                }
+                Turn::Follow(following) => return Box::pin(self.follow(following)).await,
+            },
         };
         // Late, so that those who stood in the queue when the credits or the connections ended learn of it too.
         let mut admission = shared.admit()?;
@@ -215,10 +233,7 @@ impl<'a> Deletion<'a> {
                     _ => return Ok(result?),
                 },
             };
-            (token, place) = match slot.current() {
-                Some(token) => (token, place),
-                None => Box::pin(self.newer_token(place)).await?,
-            };
+            (token, place) = self.with_token(place).await?;
             admission = match admitted {
                 Some(admission) => admission,
                 None => shared.admit()?,
@@ -238,9 +253,9 @@ impl<'a> Deletion<'a> {
         }
         match again {
             Again::NotSent => {}
-            Again::Unknown => self.progress.unknown(),
+            Again::Unknown => self.progress().unknown(),
             Again::Refused => {
-                self.progress.not_carried_out();
+                self.progress().not_carried_out();
                 Box::pin(tokio::time::sleep(moment)).await;
             }
         }
@@ -248,55 +263,9 @@ impl<'a> Deletion<'a> {
         shared.admit().ok()
     }
 
-    /// Waits in the queue until it has both a token and a place.
-    async fn turn(&mut self) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
-        let shared = &*self.route.shared;
-        let mut waiting = shared.gate.wait(self.caller)?;
-        let ticket = waiting.ticket();
-        let place = tokio::select! {
-            biased;
-            place = waiting.turn() => place?,
-            // If it has got a place in this very moment, that is given back.
-            failure = shared.closed() => return Err(failure),
-            failure = self.patience(ticket) => return Err(failure),
-        };
-        match shared.slot.current() {
-            Some(token) => Ok((token, place)),
-            None => self.newer_token(place).await,
-        }
-    }
-
-    /// Waits for a token request that is in flight, if there is no token, and then in line for a place, until either takes
-    /// too long.
-    async fn patience(&mut self, ticket: Ticket) -> Failure {
-        let Shared { slot, gate, .. } = &*self.route.shared;
-        if slot.current().is_none() {
-            self.waited_for_token = true;
-            if let Err(unavailable) = slot.wait(self.deadline).await {
-                return unavailable.into();
-            }
-        }
-        gate.line_up(ticket);
-        let (until, overloaded) = gate.patience(self.deadline);
-        tokio::time::sleep_until(until).await;
-        overloaded.into()
-    }
-
-    /// Waits for a newer token, and for the right to call with it. Meanwhile it keeps no place from others.
-    async fn newer_token(
-        &mut self,
-        place: Call<'a>,
-    ) -> Result<(Arc<AccessToken>, Call<'a>), Failure> {
-        let Shared { slot, gate, .. } = &*self.route.shared;
-        drop(place);
-        let mut waiting = gate.wait_again(self.caller);
-        self.waited_for_token = true;
-        let token = slot.wait(self.deadline).await?;
-        gate.line_up(waiting.ticket());
-        let place = tokio::time::timeout_at(self.deadline, waiting.turn())
-            .await
-            .or(Err(Overloaded::NoTime))?;
-        Ok((token, place?))
+    /// How far its call has got.
+    fn progress(&self) -> &Progress {
+        self.leader.as_ref().map_or(self.progress, Leader::progress)
     }
 
     async fn call(
@@ -308,14 +277,14 @@ impl<'a> Deletion<'a> {
         if begun >= self.deadline {
             return Err(CallError::NoTime);
         }
-        self.progress.calling();
+        self.progress().calling();
         let result = self
             .route
             .upstream
-            .delete_photo(self.target, token, self.deadline, self.progress)
+            .delete_photo(self.target, token, self.deadline, self.progress())
             .await;
         if matches!(result, Err(CallError::TokenEnded)) {
-            self.progress.not_called();
+            self.progress().not_called();
             return result;
         }
         let status = result
@@ -346,7 +315,7 @@ impl<'a> Deletion<'a> {
         if answer.accepts_token() {
             token.accepted();
         } else if answer.rejects_token() {
-            self.progress.not_carried_out();
+            self.progress().not_carried_out();
         }
         Ok(answer)
     }

@@ -26,7 +26,7 @@ pub use connect::{Connector, Unreachable, tls_config};
 pub use credits::{Credits, CreditsSpent};
 pub(crate) use daily::DailyCall;
 pub use daily::{DailyCalls, DailyCallsSpent};
-pub(crate) use gate::{Call, Ticket};
+pub(crate) use gate::{Call, Following, Ticket, Turn};
 pub use gate::{Gate, Overloaded};
 pub use pool::Pool;
 pub use progress::Progress;

@@ -206,9 +206,10 @@ impl Front {
         if closes_connection || self.shutdown.is_leaving() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let (calls, waited_for_token) = verdict
-            .as_ref()
-            .map_or((&[][..], false), |it| (&it.calls, it.waited_for_token));
+        let (calls, waited_for_token, joined) =
+            verdict.as_ref().map_or((&[][..], false, false), |it| {
+                (&it.calls, it.waited_for_token, it.joined)
+            });
         self.observer.finished(&RequestRecord {
             begun: arrival.begun,
             request_id: arrival.request_id(),
@@ -224,6 +225,7 @@ impl Front {
             calls,
             attempts,
             waited_for_token,
+            joined,
             panicked,
         });
         response
@@ -306,7 +308,6 @@ fn act_on(code: Code, outcome: Outcome) -> Act {
 mod tests {
     use super::*;
     use std::io::{self, Write};
-    use std::net::SocketAddr;
     use std::sync::mpsc::{Sender, channel};
 
     use crate::account::Accounts;

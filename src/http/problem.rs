@@ -242,7 +242,7 @@ impl Row {
                 cause: None,
                 retry_after: Duration::ZERO,
             }),
-            Failure::Call(CallError::NotCanonical) => Self::of_ours(),
+            Failure::Call(CallError::NotCanonical) | Failure::Fault(_) => Self::of_ours(),
         }
     }
 

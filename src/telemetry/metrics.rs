@@ -34,6 +34,7 @@ pub struct Metrics {
     pub(super) deletes: Counter<u64>,
     token_requests: Counter<u64>,
     pub(super) token_waits: Counter<u64>,
+    joined: Counter<u64>,
     foreign_api_domains: Counter<u64>,
     inbound_errors: Counter<u64>,
     panics: Counter<u64>,
@@ -202,6 +203,10 @@ impl Metrics {
                 "bigin.token.waits",
                 "Requests that had to wait for an access token.",
             ),
+            joined: counter(
+                "bigin.requests.joined",
+                "Deletions for which another request made the call, because it waited for the same one.",
+            ),
             foreign_api_domains: counter(
                 "bigin.token.foreign_api_domains",
                 "Tokens issued with another API host than the configured one.",
@@ -324,6 +329,11 @@ impl Metrics {
             KeyValue::new("result", result),
         ];
         self.token_requests.add(1, &labels);
+    }
+
+    pub(super) fn joined(&self, account: &str) {
+        self.joined
+            .add(1, &[KeyValue::new("account", account.to_owned())]);
     }
 
     pub(super) fn foreign_api_domain(&self, account: &str) {

@@ -59,6 +59,7 @@ pub struct CallRecord {
 }
 
 /// Everything about a request that is over. The record id in its target is personal data, for the audit alone.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct RequestRecord<'a> {
     /// When its head was there.
     pub begun: Instant,
@@ -88,6 +89,8 @@ pub struct RequestRecord<'a> {
     pub attempts: u8,
     /// Whether it waited for a token.
     pub waited_for_token: bool,
+    /// Whether another request made the call for it.
+    pub joined: bool,
     /// Whether it ended in a panic.
     pub panicked: bool,
 }

@@ -87,6 +87,9 @@ impl Observer {
         if record.waited_for_token {
             series.waited_for_token(metrics);
         }
+        if record.joined {
+            metrics.joined(series.account());
+        }
     }
 
     /// The canonical line: one a request, with everything that explains it.
@@ -114,6 +117,9 @@ impl Observer {
             line.number(key!("calls"), record.calls.len() as u64);
             if let Some(error) = record.calls.last().and_then(|call| call.result.err()) {
                 line.plain(key!("error"), error);
+            }
+            if record.joined {
+                line.value("joined", true);
             }
             line.milliseconds(key!("duration_ms"), ended - record.begun);
             let at_zoho = record.calls.iter().map(|call| call.ended - call.begun);

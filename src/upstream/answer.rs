@@ -30,6 +30,7 @@ const GATEWAY: [StatusCode; 3] = [
 ];
 
 /// A final answer of Zoho's.
+#[derive(Clone)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,

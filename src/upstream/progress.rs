@@ -43,6 +43,14 @@ impl Progress {
         self.earlier.store(true, Ordering::Relaxed);
     }
 
+    /// Takes over how far a call has got that another request made as well for this one.
+    pub(crate) fn take_over(&self, shared: &Self) {
+        self.sent.store(shared.is_sent(), Ordering::Relaxed);
+        let earlier = shared.earlier_may_be_carried_out();
+        self.earlier.store(earlier, Ordering::Relaxed);
+        self.attempts.store(shared.attempts(), Ordering::Relaxed);
+    }
+
     /// Whether an earlier call can have been carried out.
     #[must_use]
     pub fn earlier_may_be_carried_out(&self) -> bool {

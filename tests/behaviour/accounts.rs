@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use bigin_photo_proxy::zoho::DataCenter;
-use zoho_sandbox::{Sandbox, Settings};
+use futures_util::future::join_all;
+use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, Settings, When};
 
 use crate::support::{TestApp, eventually};
 
@@ -205,6 +206,45 @@ async fn accounts_with_the_same_refresh_token_at_the_same_hosts_share_token_and_
 
     assert_eq!(zoho.ledger().token_requests, 1);
     assert_eq!(zoho.ledger().calls_per_token, [2]);
+}
+
+#[tokio::test]
+async fn identical_deletions_of_two_accounts_share_no_call() {
+    let (main, north) = (start(1).await, start(2).await);
+    let keys =
+        "default_account = \"main\"\nupstream.max_in_flight = 1\nupstream.queue_timeout = \"10s\"";
+    let app = TestApp::of_config(&two_accounts(&main, &north, keys));
+    eventually("ready", async || app.readyz().await.status == 200).await;
+    for zoho in [&main, &north] {
+        let slow = ApiFaultKind::Slow { milliseconds: 1000 };
+        zoho.on_delete(When::Next(1), ApiFault::before(slow));
+    }
+    let delete = |account: &str, id: u64| {
+        let path = format!("/{account}/bigin/v2/Contacts/{id}/photo");
+        let app = &app;
+        async move { app.delete(&path).await.outcome().to_owned() }
+    };
+    let first = join_all(["main", "north-1"].map(|account| delete(account, 1)));
+    let second = async {
+        eventually("both are busy", async || {
+            main.ledger().calls + north.ledger().calls == 2
+        })
+        .await;
+        join_all(["main", "north-1", "main", "north-1"].map(|account| delete(account, 7))).await
+    };
+
+    let (first, second) = tokio::join!(first, second);
+
+    assert!(
+        first
+            .iter()
+            .chain(&second)
+            .all(|outcome| outcome == "deleted")
+    );
+    for zoho in [&main, &north] {
+        let ids: Vec<_> = zoho.ledger().deletions.iter().map(|it| it.id).collect();
+        assert_eq!(ids, [1, 7]);
+    }
 }
 
 #[tokio::test]

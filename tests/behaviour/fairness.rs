@@ -103,20 +103,12 @@ server.request_deadline = \"2s\"\n{keys}"
 /// The outcomes of a request that hangs, of two that wait for it, and of a third that comes then.
 async fn outcomes(keys: &str, callers: [Caller; 4]) -> [String; 4] {
     let (zoho, app) = hung(keys).await;
-    let waiting = async |count: usize| {
-        let waiting = || app.metric("bigin_requests_waiting", &[]);
-        let expected = f64::from(u32::try_from(count).unwrap());
-        eventually("it waits", async || {
-            (waiting().await - expected).abs() < 0.5
-        })
-        .await;
-    };
     let [hanging, first, second, third] = &callers;
     let after = async |place: usize, caller: &Caller| {
         match place {
             0 => {}
             1 => eventually("the call hangs", async || zoho.ledger().calls == 1).await,
-            _ => waiting(place - 1).await,
+            _ => app.has_waiting(place - 1).await,
         }
         let reply = caller.delete(&app, place as u64 + 1).await;
         format!("{} {}", reply.code(), reply.outcome())

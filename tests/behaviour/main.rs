@@ -19,6 +19,7 @@ mod daily_calls;
 mod egress;
 mod fairness;
 mod inbound;
+mod joining;
 mod load;
 mod observability;
 mod process;

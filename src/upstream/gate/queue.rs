@@ -1,11 +1,18 @@
 //! Who waits, and whose turn it is: first-in-first-out inside a caller, and one after the other among callers.
 //!
-//! Knows nothing of time and threads. Invariants: a caller that waits for a place has one after as many turns as callers
-//! wait; and a request that finds the queue full costs the caller that has most in it.
+//! Those who want the same deletion have one turn together, because one call is enough for all of them.
+//!
+//! Knows nothing of clocks and threads. Invariants: a caller that waits for a place has one after as many turns as callers
+//! wait; a request that finds the queue full costs the caller that has most in it; and what has had a turn is neither shed
+//! nor shared, since it may have made a call.
 
 use std::collections::VecDeque;
+use std::mem;
+
+use tokio::time::Instant;
 
 use crate::caller::Caller;
+use crate::target::Target;
 
 /// Those who wait, and what each is told by.
 pub(super) struct Queue<T> {
@@ -27,9 +34,25 @@ struct Lane<T> {
 struct Entry<T> {
     ticket: Ticket,
     standing: Standing,
-    /// Whether it has had a turn. Then it may have made a call, and must not be told that none was made.
-    again: bool,
+    /// What it wants; nothing that concerns others once it has had a turn.
+    wish: Option<Wish>,
     teller: T,
+}
+
+/// What a request wants that has not had a turn.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    pub(super) target: Target,
+    pub(super) deadline: Instant,
+}
+
+/// Those whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Next<T> {
+    /// Of those who want the same, the one that has most time: the others lose nothing if it makes the call.
+    pub(super) leader: T,
+    /// The others.
+    pub(super) followers: Vec<T>,
 }
 
 /// What an entry waits for.
@@ -76,6 +99,7 @@ impl<T> Queue<T> {
     pub(super) fn enter(
         &mut self,
         caller: &Caller,
+        wish: Wish,
         teller: T,
     ) -> Result<(Ticket, Option<T>), Full> {
         let shed = if self.waiting < self.most {
@@ -83,12 +107,12 @@ impl<T> Queue<T> {
         } else {
             Some(self.shed_for(caller).ok_or(Full)?)
         };
-        Ok((self.push(caller, false, teller), shed))
+        Ok((self.push(caller, Some(wish), teller), shed))
     }
 
     /// Lets a request wait that has had a turn, even if there is no room.
     pub(super) fn enter_again(&mut self, caller: &Caller, teller: T) -> Ticket {
-        self.push(caller, true, teller)
+        self.push(caller, None, teller)
     }
 
     /// From now on it waits for a place.
@@ -102,32 +126,70 @@ impl<T> Queue<T> {
         }
     }
 
-    /// It waits no longer.
-    pub(super) fn leave(&mut self, ticket: Ticket) {
+    /// It waits no longer. Says whether it did.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
         let is_it = |entry: &Entry<T>| entry.ticket == ticket;
         let found = self.lanes.iter().enumerate().find_map(|(lane, it)| {
             let entry = it.entries.iter().position(is_it)?;
             Some((lane, entry))
         });
-        if let Some((lane, entry)) = found {
-            drop(self.take(lane, entry));
-        }
+        let left = found.and_then(|(lane, entry)| self.take(lane, entry));
+        left.is_some()
     }
 
-    /// Takes out the one whose turn it is. Its caller's next turn comes after those of all others.
-    pub(super) fn next(&mut self) -> Option<T> {
+    /// Takes out the one whose turn it is, and with it others that want the same, as many as may follow. Its caller's next
+    /// turn comes after those of all others.
+    pub(super) fn next(&mut self, most_followers: usize) -> Option<Next<T>> {
         let (lane, entry) = self.lanes.iter().enumerate().find_map(|(lane, it)| {
             let in_line = |entry: &Entry<T>| entry.standing == Standing::InLine;
             Some((lane, it.entries.iter().position(in_line)?))
         })?;
         let callers = self.lanes.len();
-        let next = self.take(lane, entry)?;
+        let mut leader = self.take(lane, entry)?;
         if self.lanes.len() == callers
             && let Some(lane) = self.lanes.remove(lane)
         {
             self.lanes.push_back(lane);
         }
-        Some(next)
+        let mut followers = leader
+            .wish
+            .map(|wish| self.take_same(wish.target, most_followers))
+            .unwrap_or_default();
+        let deadline = |entry: &Entry<T>| entry.wish.map(|wish| wish.deadline);
+        if let Some(longest) = followers.iter_mut().max_by_key(|entry| deadline(entry))
+            && deadline(longest) > deadline(&leader)
+        {
+            mem::swap(longest, &mut leader);
+        }
+        Some(Next {
+            leader: leader.teller,
+            followers: followers.into_iter().map(|entry| entry.teller).collect(),
+        })
+    }
+
+    /// Takes out those who want to delete this, in line or not.
+    fn take_same(&mut self, target: Target, most: usize) -> VecDeque<Entry<T>> {
+        let wants_it = |entry: &Entry<T>| entry.wish.is_some_and(|wish| wish.target == target);
+        let mut same = VecDeque::new();
+        for lane in &mut self.lanes {
+            if !lane.entries.iter().any(wants_it) {
+                continue;
+            }
+            let mut room = most - same.len();
+            let follows = |entry: &Entry<T>| {
+                let follows = room > 0 && wants_it(entry);
+                room -= usize::from(follows);
+                follows
+            };
+            let (mut taken, left) = mem::take(&mut lane.entries).into_iter().partition(follows);
+            lane.entries = left;
+            same.append(&mut taken);
+        }
+        self.lanes.retain(|lane| !lane.entries.is_empty());
+        for entry in &same {
+            self.forget(entry);
+        }
+        same
     }
 
     /// Takes out the newest one of the caller that has most, unless that is this one.
@@ -140,18 +202,18 @@ impl<T> Queue<T> {
             .enumerate()
             .max_by_key(|(_, lane)| lane.new_ones())
             .filter(|(_, lane)| lane.new_ones() > own)?;
-        let newest = it.entries.iter().rposition(|entry| !entry.again)?;
-        self.take(lane, newest)
+        let newest = it.entries.iter().rposition(|entry| entry.wish.is_some())?;
+        Some(self.take(lane, newest)?.teller)
     }
 
-    fn push(&mut self, caller: &Caller, again: bool, teller: T) -> Ticket {
+    fn push(&mut self, caller: &Caller, wish: Option<Wish>, teller: T) -> Ticket {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         self.waiting += 1;
         let entry = Entry {
             ticket,
             standing: Standing::Aside,
-            again,
+            wish,
             teller,
         };
         match self.lanes.iter_mut().find(|lane| lane.caller == *caller) {
@@ -165,154 +227,30 @@ impl<T> Queue<T> {
     }
 
     /// Takes an entry out, and its lane if that is empty then.
-    fn take(&mut self, lane: usize, entry: usize) -> Option<T> {
+    fn take(&mut self, lane: usize, entry: usize) -> Option<Entry<T>> {
         let entries = &mut self.lanes.get_mut(lane)?.entries;
         let entry = entries.remove(entry)?;
         if entries.is_empty() {
             self.lanes.remove(lane);
         }
+        self.forget(&entry);
+        Some(entry)
+    }
+
+    /// Counts an entry that was taken out.
+    fn forget(&mut self, entry: &Entry<T>) {
         self.waiting -= 1;
         self.in_line -= usize::from(entry.standing == Standing::InLine);
-        Some(entry.teller)
     }
 }
 
 impl<T> Lane<T> {
     /// How many wait here that have not had a turn.
     fn new_ones(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.again).count()
+        let is_new = |entry: &&Entry<T>| entry.wish.is_some();
+        self.entries.iter().filter(is_new).count()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn caller(number: u8) -> Caller {
-        Caller::Address([127, 0, 0, number].into())
-    }
-
-    /// Lets one of these callers after the other line up, each with its number and how many came before it.
-    fn line(callers: &[u8]) -> Queue<(u8, usize)> {
-        let mut queue = Queue::new(callers.len());
-        for (place, number) in callers.iter().enumerate() {
-            let (ticket, _) = queue.enter(&caller(*number), (*number, place)).unwrap();
-            queue.line_up(ticket);
-        }
-        queue
-    }
-
-    fn turns(queue: &mut Queue<(u8, usize)>) -> Vec<(u8, usize)> {
-        std::iter::from_fn(|| queue.next()).collect()
-    }
-
-    #[test]
-    fn callers_take_turns() {
-        let mut queue = line(&[1, 1, 1, 2, 2, 3]);
-
-        let callers: Vec<_> = turns(&mut queue).iter().map(|turn| turn.0).collect();
-
-        assert_eq!(callers, [1, 2, 3, 1, 2, 1]);
-    }
-
-    #[test]
-    fn a_lone_caller_has_every_turn() {
-        assert_eq!(turns(&mut line(&[1; 9])).len(), 9);
-    }
-
-    #[test]
-    fn who_stands_aside_is_passed_over_and_loses_nothing() {
-        let mut queue = line(&[]);
-        queue.most = 3;
-        let (aside, _) = queue.enter(&caller(1), (1, 0)).unwrap();
-        let (second, _) = queue.enter(&caller(1), (1, 1)).unwrap();
-        assert!(!queue.has_line() && queue.next().is_none());
-
-        queue.line_up(second);
-        assert_eq!(queue.next(), Some((1, 1)));
-        queue.line_up(aside);
-        queue.line_up(aside);
-
-        assert_eq!(turns(&mut queue), [(1, 0)]);
-        assert!(!queue.has_line());
-    }
-
-    #[test]
-    fn the_newest_of_the_caller_with_most_makes_room_unless_that_is_the_one_who_came() {
-        let mut queue = line(&[1, 2, 1, 2, 1, 3]);
-        assert_eq!(queue.enter(&caller(1), (1, 6)).err(), Some(Full));
-
-        for (newcomer, shed) in [(3, (1, 4)), (4, (3, 6)), (2, (2, 3))] {
-            let entered = queue.enter(&caller(newcomer), (newcomer, 6));
-            match entered {
-                Ok((_, made_room)) => assert_eq!(made_room, Some(shed)),
-                Err(Full) => assert_eq!(newcomer, 2),
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn each_of_k_callers_has_one_of_k_turns_and_each_caller_its_own_order(
-            // A caller comes, or a place is free.
-            events in vec(prop::option::of(0..6_u8), 1..200)
-        ) {
-            let mut queue = Queue::new(events.len());
-            // For each caller that waits: how many turns may pass until one is its own, and who is next of it.
-            let mut waiting = BTreeMap::<u8, (usize, VecDeque<usize>)>::new();
-            for (moment, event) in events.into_iter().enumerate() {
-                if let Some(number) = event {
-                    let (ticket, _) = queue.enter(&caller(number), (number, moment)).unwrap();
-                    queue.line_up(ticket);
-                    let turns = waiting.len() + 1;
-                    let own = waiting.entry(number).or_insert((turns, VecDeque::new()));
-                    own.1.push_back(moment);
-                    continue;
-                }
-                let next = queue.next();
-                prop_assert_eq!(next.is_none(), waiting.is_empty());
-                let Some((number, came)) = next else { continue };
-                for (turns, _) in waiting.values_mut() {
-                    prop_assert!(*turns > 0);
-                    *turns -= 1;
-                }
-                let (_, mut own) = waiting.remove(&number).unwrap();
-                prop_assert_eq!(own.pop_front(), Some(came));
-                if !own.is_empty() {
-                    waiting.insert(number, (waiting.len() + 1, own));
-                }
-            }
-        }
-
-        #[test]
-        fn nobody_is_shed_for_a_caller_that_has_as_much(
-            callers in vec(0..4_u8, 1..100),
-            most in 1..20_usize,
-        ) {
-            let mut queue = Queue::new(most);
-            let mut held = BTreeMap::<u8, usize>::new();
-            for number in callers {
-                let greediest = held.values().copied().max().unwrap_or_default();
-                let own = held.get(&number).copied().unwrap_or_default();
-                let is_full = queue.waiting() == most;
-                let Ok((_, shed)) = queue.enter(&caller(number), number) else {
-                    prop_assert_eq!((is_full, own), (true, greediest));
-                    continue;
-                };
-                prop_assert_eq!(shed.is_some(), is_full);
-                if let Some(shed) = shed {
-                    prop_assert!(own < greediest);
-                    prop_assert_eq!(held.get(&shed), Some(&greediest));
-                    *held.get_mut(&shed).unwrap() -= 1;
-                }
-                *held.entry(number).or_default() += 1;
-                prop_assert!(queue.waiting() <= most);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,19 +1,20 @@
-//! Paused clocks, random sequences of events, and threads.
+//! One thing at a time with a paused clock, and threads that do everything at once.
+
+mod model;
 
 use std::thread;
 
 use futures_util::FutureExt;
-use proptest::collection::vec;
-use proptest::prelude::*;
 
 use super::cap::GROWS_EVERY;
 use super::*;
+use crate::account::Accounts;
 
-fn gate(max_in_flight: usize) -> Gate {
+fn gate(max_in_flight: usize) -> Gate<()> {
     gate_with(max_in_flight, 64)
 }
 
-fn gate_with(max_in_flight: usize, queue: usize) -> Gate {
+fn gate_with(max_in_flight: usize, queue: usize) -> Gate<()> {
     Gate::new(&UpstreamConfig {
         connect_timeout: Duration::ZERO,
         pool_idle_timeout: Duration::ZERO,
@@ -29,23 +30,42 @@ fn caller(number: u8) -> Caller {
     Caller::Address([127, 0, 0, number].into())
 }
 
+/// A photo that nobody else wants to delete.
+fn target() -> Target {
+    static NEXT: AtomicUsize = AtomicUsize::new(1000);
+    target_of(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn target_of(record: usize) -> Target {
+    let accounts = Accounts::new(vec!["main".to_owned()], "main").unwrap();
+    Target::parse(&format!("/bigin/v2/Contacts/{record}/photo"), &accounts).unwrap()
+}
+
+fn wait(gate: &Gate<()>, number: u8) -> Result<Waiting<'_, ()>, Overloaded> {
+    gate.wait(&caller(number), target(), Instant::now())
+}
+
 /// Somebody that waits for a place.
-fn in_line(gate: &Gate, number: u8) -> Waiting<'_> {
-    let waiting = gate.wait(&caller(number)).unwrap();
+fn in_line(gate: &Gate<()>, number: u8) -> Waiting<'_, ()> {
+    let waiting = wait(gate, number).unwrap();
     gate.line_up(waiting.ticket());
     waiting
 }
 
 /// What it has been told by now.
-fn told<'a>(waiting: &mut Waiting<'a>) -> Option<Result<Call<'a>, Overloaded>> {
+fn told<'a>(waiting: &mut Waiting<'a, ()>) -> Option<Result<Turn<'a, ()>, Overloaded>> {
     waiting.turn().now_or_never()
 }
 
-fn has_turn(waiting: &mut Waiting<'_>) -> bool {
-    matches!(told(waiting), Some(Ok(_)))
+/// The place that it has got by now.
+fn place<'a>(waiting: &mut Waiting<'a, ()>) -> Option<Call<'a, ()>> {
+    match told(waiting) {
+        Some(Ok(Turn::Call(call, _))) => Some(call),
+        _ => None,
+    }
 }
 
-fn enter_all(gate: &Gate) -> Vec<Call<'_>> {
+fn enter_all(gate: &Gate<()>) -> Vec<Call<'_, ()>> {
     std::iter::from_fn(|| gate.try_enter()).collect()
 }
 
@@ -90,7 +110,7 @@ async fn a_place_goes_to_who_stands_in_line_and_not_to_who_comes_later() {
     drop(call);
 
     assert!(gate.try_enter().is_none());
-    let call = told(&mut waiting).unwrap().unwrap();
+    let call = place(&mut waiting).unwrap();
     assert_eq!((gate.in_flight(), gate.waiting()), (1, 0));
     drop(call);
     assert!(gate.try_enter().is_some());
@@ -99,14 +119,14 @@ async fn a_place_goes_to_who_stands_in_line_and_not_to_who_comes_later() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_token_keeps_nobody_from_a_place() {
     let gate = gate(1);
-    let aside = gate.wait(&caller(1)).unwrap();
+    let aside = wait(&gate, 1).unwrap();
     assert_eq!(gate.waiting(), 1);
 
     let call = gate.try_enter().unwrap();
     let mut waiting = in_line(&gate, 2);
     drop(call);
 
-    assert!(has_turn(&mut waiting));
+    assert!(place(&mut waiting).is_some());
     drop(aside);
     assert_eq!(gate.waiting(), 0);
 }
@@ -115,7 +135,7 @@ async fn who_waits_for_a_token_keeps_nobody_from_a_place() {
 async fn a_place_that_is_free_when_somebody_lines_up_is_its_own() {
     let gate = gate(1);
 
-    assert!(has_turn(&mut in_line(&gate, 1)));
+    assert!(place(&mut in_line(&gate, 1)).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +148,7 @@ async fn a_place_given_to_one_that_gives_up_goes_to_the_next() {
 
     drop(first);
 
-    assert!(has_turn(&mut second));
+    assert!(place(&mut second).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +159,7 @@ async fn who_leaves_the_line_does_not_stop_the_others() {
     let mut second = in_line(&gate, 1);
     drop(first);
     drop(call);
-    assert!(has_turn(&mut second));
+    assert!(place(&mut second).is_some());
 
     let call = gate.try_enter().unwrap();
     drop(in_line(&gate, 1));
@@ -159,7 +179,7 @@ async fn growing_lets_the_next_one_in() {
 
     gate.grow();
 
-    assert!(has_turn(&mut waiting));
+    assert!(place(&mut waiting).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +187,7 @@ async fn a_full_queue_costs_the_caller_that_has_most_in_it() {
     let gate = gate_with(1, 3);
     let _call = gate.try_enter().unwrap();
     let mut greedy = [in_line(&gate, 1), in_line(&gate, 1), in_line(&gate, 1)];
-    assert_eq!(gate.wait(&caller(1)).err(), Some(Overloaded::QueueFull));
+    assert_eq!(wait(&gate, 1).err(), Some(Overloaded::QueueFull));
 
     let mut modest = in_line(&gate, 2);
 
@@ -186,11 +206,11 @@ async fn who_had_a_turn_finds_room_in_a_full_queue_and_is_never_shed() {
     let mut more = gate.wait_again(&caller(1));
     assert_eq!(gate.waiting(), 2);
 
-    assert_eq!(gate.wait(&caller(2)).err(), Some(Overloaded::QueueFull));
+    assert_eq!(wait(&gate, 2).err(), Some(Overloaded::QueueFull));
 
     assert!(told(&mut again).is_none() && told(&mut more).is_none());
     drop(call);
-    assert!(has_turn(&mut again));
+    assert!(place(&mut again).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,123 +223,6 @@ async fn nobody_stands_in_line_beyond_its_patience_or_its_deadline() {
     assert_eq!(gate.patience(after(999)), (after(999), Overloaded::NoTime));
     let too_long = (after(1000), Overloaded::WaitedTooLong);
     assert_eq!(gate.patience(after(1001)), too_long);
-}
-
-/// What can happen to a gate.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Come(u8),
-    ComeWithoutToken(u8),
-    GetToken(usize),
-    End(usize),
-    GiveUp(usize),
-    CallAgain(usize),
-    Shrink,
-    Grow,
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        4 => (0..4_u8).prop_map(Event::Come),
-        2 => (0..4_u8).prop_map(Event::ComeWithoutToken),
-        2 => any::<usize>().prop_map(Event::GetToken),
-        4 => any::<usize>().prop_map(Event::End),
-        1 => any::<usize>().prop_map(Event::GiveUp),
-        1 => any::<usize>().prop_map(Event::CallAgain),
-        1 => Just(Event::Shrink),
-        1 => Just(Event::Grow),
-    ]
-}
-
-/// Takes one of them out, whichever.
-fn pick<T>(items: &mut Vec<T>, number: usize) -> Option<T> {
-    (!items.is_empty()).then(|| items.swap_remove(number % items.len()))
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_nobody_waits_beside_a_free_place(events in vec(event(), 1..200)) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            const QUEUE: usize = 5;
-            let gate = gate_with(4, QUEUE);
-            let (mut calls, mut in_line, mut aside) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut came, mut answered, mut again) = (0, 0, 0);
-            for event in events {
-                match event {
-                    Event::Come(number) => {
-                        came += 1;
-                        match gate.try_enter() {
-                            Some(call) => calls.push(call),
-                            None => match gate.wait(&caller(number)) {
-                                Ok(waiting) => {
-                                    gate.line_up(waiting.ticket());
-                                    in_line.push(waiting);
-                                }
-                                Err(_) => answered += 1,
-                            },
-                        }
-                    }
-                    Event::ComeWithoutToken(number) => {
-                        came += 1;
-                        match gate.wait(&caller(number)) {
-                            Ok(waiting) => aside.push(waiting),
-                            Err(_) => answered += 1,
-                        }
-                    }
-                    Event::GetToken(number) => {
-                        if let Some(waiting) = pick(&mut aside, number) {
-                            gate.line_up(waiting.ticket());
-                            in_line.push(waiting);
-                        }
-                    }
-                    Event::End(number) => {
-                        answered += usize::from(pick(&mut calls, number).is_some());
-                    }
-                    Event::GiveUp(number) => {
-                        answered += usize::from(pick(&mut in_line, number).is_some());
-                    }
-                    Event::CallAgain(number) => {
-                        if pick(&mut calls, number).is_some() {
-                            again += 1;
-                            aside.push(gate.wait_again(&caller(1)));
-                        }
-                    }
-                    Event::Shrink => gate.shrink(),
-                    Event::Grow => {
-                        tokio::time::advance(GROWS_EVERY).await;
-                        gate.grow();
-                    }
-                }
-                for waiting in [&mut in_line, &mut aside] {
-                    waiting.retain_mut(|waiting| match told(waiting) {
-                        Some(Ok(call)) => {
-                            calls.push(call);
-                            false
-                        }
-                        Some(Err(_)) => {
-                            answered += 1;
-                            false
-                        }
-                        None => true,
-                    });
-                }
-                assert_eq!(gate.in_flight(), calls.len());
-                assert!(calls.len() <= 4);
-                assert_eq!(gate.waiting(), in_line.len() + aside.len());
-                assert!(gate.waiting() <= QUEUE + again);
-                assert!(in_line.is_empty() || calls.len() >= gate.cap());
-                assert_eq!(came, answered + calls.len() + in_line.len() + aside.len());
-            }
-            drop((in_line, aside, calls));
-            assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
-            assert!(gate.try_enter().is_some());
-        });
-    }
 }
 
 #[test]
@@ -344,7 +247,10 @@ fn no_place_and_no_turn_is_lost_among_threads() {
                                 drop(in_line(gate, number));
                                 continue;
                             }
-                            None => in_line(gate, number).turn().await.unwrap(),
+                            None => match in_line(gate, number).turn().await {
+                                Ok(Turn::Call(call, _)) => call,
+                                _ => panic!("there is room for all, and each wants another photo"),
+                            },
                         };
                         most.fetch_max(gate.in_flight(), Ordering::Relaxed);
                         thread::yield_now();
@@ -358,4 +264,92 @@ fn no_place_and_no_turn_is_lost_among_threads() {
     assert!(most.into_inner() <= 2);
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
     assert!(gate.try_enter().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_want_the_same_have_one_turn_and_one_place() {
+    let gate = gate(1);
+    let call = gate.try_enter().unwrap();
+    let wait = |number, seconds| {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        gate.wait(&caller(number), target_of(1), deadline).unwrap()
+    };
+    let (mut first, mut longest, mut aside) = (wait(1, 1), wait(2, 3), wait(3, 2));
+    gate.line_up(first.ticket());
+    gate.line_up(longest.ticket());
+    let mut other = in_line(&gate, 1);
+    drop(call);
+
+    let Some(Ok(Turn::Call(call, Some(shared)))) = told(&mut longest) else {
+        panic!("it has most time");
+    };
+    for follower in [&mut first, &mut aside] {
+        let Some(Ok(Turn::Follow(following))) = told(follower) else {
+            panic!("it need not make a call");
+        };
+        assert!(Arc::ptr_eq(&following.shared, &shared));
+    }
+    assert_eq!((gate.in_flight(), gate.waiting()), (1, 1));
+    drop(call);
+    assert!(place(&mut other).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_seat_among_those_who_follow_waits_for_a_turn_of_its_own() {
+    let gate = gate_with(1, 2);
+    let call = gate.try_enter().unwrap();
+    let in_line = || {
+        let waiting = gate.wait(&caller(1), target_of(1), Instant::now()).unwrap();
+        gate.line_up(waiting.ticket());
+        waiting
+    };
+    let _seats = Arc::clone(&gate.followers)
+        .try_acquire_many_owned(2)
+        .unwrap();
+    let (mut first, mut second) = (in_line(), in_line());
+
+    drop(call);
+
+    let call = place(&mut first).unwrap();
+    assert!(told(&mut second).is_none());
+    drop(call);
+    assert!(place(&mut second).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_for_one_that_is_gone_goes_to_the_next() {
+    let gate = gate(1);
+    let call = gate.try_enter().unwrap();
+    let (mut gone, mut next) = (in_line(&gate, 1), in_line(&gate, 1));
+    gone.turn.close();
+
+    drop(call);
+
+    assert!(place(&mut next).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_who_share_a_call_the_first_that_is_still_there_makes_it() {
+    let gate = gate(1);
+    let call = gate.try_enter().unwrap();
+    let wait = || gate.wait(&caller(1), target_of(1), Instant::now()).unwrap();
+    let (mut gone, mut left) = (wait(), wait());
+    gate.line_up(gone.ticket());
+    gone.turn.close();
+
+    drop(call);
+
+    assert!(place(&mut left).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_when_its_turn_has_come_has_its_turn() {
+    let gate = gate(1);
+    let call = gate.try_enter().unwrap();
+    let (mut early, mut late) = (in_line(&gate, 1), in_line(&gate, 1));
+    assert!(late.give_up().await.is_none());
+
+    drop(call);
+
+    assert!(matches!(early.give_up().await, Some(Ok(Turn::Call(..)))));
 }

@@ -152,6 +152,16 @@ impl TestApp {
             .sum()
     }
 
+    /// Waits until so many requests wait for a token or a place.
+    pub(crate) async fn has_waiting(&self, count: usize) {
+        let expected = f64::from(u32::try_from(count).unwrap());
+        eventually("requests wait", async || {
+            let waiting = self.metric("bigin_requests_waiting", &[]).await;
+            (waiting - expected).abs() < 0.5
+        })
+        .await;
+    }
+
     /// Asks the proxy to end, and waits until it has.
     pub(crate) async fn end(mut self, in_haste: bool) -> Ending {
         self.shutdown.ask(in_haste);
