@@ -48,63 +48,6 @@ async fn a_call_that_was_perhaps_carried_out_is_made_once_more() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_an_unknown_call_leaves_the_outcome_unknown() {
-    let refusal = || answer(400, "INVALID_DATA", "the id given seems to be invalid");
-    let (reply, calls) = after([
-        ApiFault::after(ApiFaultKind::Reset),
-        ApiFault::before(refusal()),
-    ])
-    .await;
-
-    // Zoho's answer passes; what it means for the photo does not.
-    assert_eq!((reply.status.as_u16(), calls), (400, 2));
-    assert_eq!(reply.code(), "INVALID_DATA");
-    assert_eq!(reply.outcome(), "unknown");
-}
-
-#[tokio::test]
-async fn what_will_not_change_is_not_tried_again() {
-    for kind in [
-        answer(400, "INVALID_DATA", "the id given seems to be invalid"),
-        answer(403, "NO_PERMISSION", "Permission denied to delete images"),
-        answer(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized"),
-        answer(
-            404,
-            "INVALID_URL_PATTERN",
-            "Please check if the URL trying to access is a correct one",
-        ),
-        answer(
-            429,
-            "TOO_MANY_REQUESTS",
-            "the maximum number of API calls in 24 hours is reached",
-        ),
-        answer(500, "INTERNAL_ERROR", "Internal Server Error"),
-        ApiFaultKind::Html { status: 500 },
-        ApiFaultKind::Garbage,
-        ApiFaultKind::StatusError,
-        ApiFaultKind::EmptyOk,
-    ] {
-        let name = format!("{kind:?}");
-        let (_, calls) = after([ApiFault::before(kind)]).await;
-
-        assert_eq!(calls, 1, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn a_time_out_is_not_tried_again() {
-    let zoho = Sandbox::start().await;
-    let app = TestApp::with(&zoho, "server.request_deadline = \"200ms\"").await;
-    zoho.on_delete(When::Next(1), ApiFault::before(ApiFaultKind::Hang));
-
-    assert_eq!(
-        app.delete_photo("Contacts", 1).await.code(),
-        "UPSTREAM_TIMEOUT"
-    );
-    assert_eq!(zoho.ledger().calls, 1);
-}
-
-#[tokio::test]
 async fn too_many_calls_at_once_are_given_a_moment_and_then_tried_again() {
     let begun = Instant::now();
     let crowded = || ApiFault::before(answer(429, "TOO_MANY_REQUESTS", "concurrency limit"));

@@ -22,33 +22,6 @@ fn spent(headers: &str) -> ApiFault {
 }
 
 #[tokio::test]
-async fn once_credits_are_spent_callers_are_answered_here() {
-    let zoho = Sandbox::start().await;
-    let app = TestApp::spawn(&zoho).await;
-    zoho.on_delete(When::Next(1), spent(""));
-    let first = app.delete_photo("Contacts", 1).await;
-    assert_eq!((first.status.as_u16(), first.outcome()), (429, "refused"));
-    assert_eq!(first.json()["message"], SPENT);
-
-    for id in 2..=10 {
-        let reply = app.delete_photo("Contacts", id).await;
-
-        assert_eq!(
-            (reply.status.as_u16(), reply.code().as_str()),
-            (429, "CREDITS_EXHAUSTED")
-        );
-        assert_eq!(reply.outcome(), "not-sent");
-        assert_eq!(reply.json()["details"]["act"], "zoho-admin");
-        let expected =
-            "bigin-photo-proxy; error=http_request_denied; details=\"CREDITS_EXHAUSTED\"";
-        assert_eq!(reply.header("proxy-status"), expected);
-        let wait: u64 = reply.header("retry-after").parse().unwrap();
-        assert!((55..=60).contains(&wait), "{wait}");
-    }
-    assert_eq!(zoho.ledger().calls, 1);
-}
-
-#[tokio::test]
 async fn an_odd_time_to_wait_does_not_stop_an_account_for_longer_than_an_hour() {
     for odd in ["31536000", "1764000000", "18446744073709551615"] {
         let zoho = Sandbox::start().await;

@@ -13,30 +13,6 @@ async fn with_daily_calls(zoho: &Sandbox, limit: usize) -> TestApp {
 }
 
 #[tokio::test]
-async fn beyond_the_daily_calls_callers_are_answered_here() {
-    let zoho = Sandbox::start().await;
-    let app = with_daily_calls(&zoho, 3).await;
-    for id in 1..=3 {
-        assert_eq!(app.delete_photo("Contacts", id).await.outcome(), "deleted");
-    }
-
-    let reply = app.delete_photo("Contacts", 4).await;
-
-    assert_eq!(
-        (reply.status.as_u16(), reply.code().as_str()),
-        (429, "CREDITS_EXHAUSTED")
-    );
-    assert_eq!(reply.outcome(), "not-sent");
-    assert_eq!(reply.json()["details"]["act"], "operator");
-    let expected = "bigin-photo-proxy; error=http_request_denied; details=\"CREDITS_EXHAUSTED\"";
-    assert_eq!(reply.header("proxy-status"), expected);
-    // The quarter of an hour in which the first call fell, and a day more.
-    let wait: u64 = reply.header("retry-after").parse().unwrap();
-    assert!((86_400..=87_300).contains(&wait), "{wait}");
-    assert_eq!(zoho.ledger().calls, 3);
-}
-
-#[tokio::test]
 async fn second_calls_count_and_are_not_made_beyond_the_limit() {
     let zoho = Sandbox::start().await;
     let app = with_daily_calls(&zoho, 3).await;

@@ -17,6 +17,9 @@ mod configuration;
 mod credits;
 mod daily_calls;
 mod egress;
+// These two have folders of their own, and no binaries of their own, which would have to be linked too.
+#[path = "../failures/mod.rs"]
+mod failures;
 mod fairness;
 mod inbound;
 mod joining;
@@ -24,6 +27,8 @@ mod load;
 mod observability;
 mod process;
 mod requests;
+#[path = "../smuggling/mod.rs"]
+mod smuggling;
 mod token_faults;
 mod token_renewal;
 mod transport;

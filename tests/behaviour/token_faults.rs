@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::json;
 use tokio::time::Instant;
 use zoho_sandbox::{Sandbox, Settings, TokenFault, TokenResult, When};
 
@@ -19,131 +18,6 @@ async fn zoho_with(change: impl FnOnce(&mut Settings)) -> Sandbox {
         change(settings);
     });
     zoho
-}
-
-/// What an accounts server has been seen or feared to do.
-fn faults() -> Vec<TokenFault> {
-    let error = |status, error: &str| TokenFault::Error {
-        status,
-        error: error.to_owned(),
-    };
-    let expires_in = |value| TokenFault::ExpiresIn { value };
-    let token = |value: &str| TokenFault::Token {
-        value: value.to_owned(),
-    };
-    vec![
-        error(200, "invalid_code"),
-        error(200, "invalid_client"),
-        error(400, "invalid_client_secret"),
-        error(200, "general_error"),
-        error(500, "anything else"),
-        TokenFault::Throttled { status: 400 },
-        TokenFault::Throttled { status: 200 },
-        TokenFault::Html { status: 200 },
-        TokenFault::Html { status: 503 },
-        TokenFault::EmptyObject,
-        TokenFault::Truncated,
-        TokenFault::Redirect {
-            location: "https://accounts.zoho.invalid/signin".to_owned(),
-        },
-        TokenFault::Hang,
-        TokenFault::Reset,
-        TokenFault::LostAfterIssue,
-        expires_in(json!(0)),
-        expires_in(json!(-5)),
-        token("with\r\nX-Header: injected"),
-        token("with space"),
-        token(""),
-        token(&"x".repeat(8 * 1024)),
-    ]
-}
-
-#[tokio::test]
-async fn while_a_token_lives_callers_notice_nothing() {
-    join_all(faults().into_iter().map(callers_notice_nothing_of)).await;
-}
-
-async fn callers_notice_nothing_of(fault: TokenFault) {
-    let zoho = zoho_with(|settings| settings.token_lifetime_seconds = 2.0).await;
-    let app = TestApp::with(&zoho, FAST).await;
-    zoho.on_token(When::Always, fault.clone());
-
-    // Renewal begins after 1.7 s at the earliest and 1.84 s at the latest, before the token's end.
-    let end = Instant::now() + Duration::from_millis(1850);
-    while Instant::now() < end {
-        let reply = app.delete_photo("Contacts", 1).await;
-        assert_eq!(reply.outcome(), "deleted", "{fault:?}: {reply:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-
-    assert!(
-        zoho.ledger().token_requests > 1,
-        "{fault:?}: no renewal was tried"
-    );
-    assert!(app.metric("bigin_token_waits_total", &[]).await.abs() < f64::EPSILON);
-}
-
-#[tokio::test]
-async fn odd_expiries_and_foreign_domains_are_understood() {
-    let expires_in = |value| TokenFault::ExpiresIn { value };
-    for fault in [
-        expires_in(json!(null)),
-        expires_in(json!("3600")),
-        expires_in(json!(3_600_000)),
-        expires_in(json!(999_999_999_999_i64)),
-        TokenFault::Milliseconds,
-        TokenFault::ApiDomain { value: None },
-        TokenFault::ApiDomain {
-            value: Some("https://api.zoho.eu".to_owned()),
-        },
-        TokenFault::ApiDomain {
-            value: Some("http://evil.invalid/".to_owned()),
-        },
-    ] {
-        let zoho = zoho_with(|_| {}).await;
-        zoho.on_token(When::Always, fault.clone());
-        let app = TestApp::spawn(&zoho).await;
-
-        assert_eq!(
-            app.delete_photo("Contacts", 1).await.outcome(),
-            "deleted",
-            "{fault:?}"
-        );
-        let life = app
-            .metric("bigin_token_expiry_timestamp_seconds", &[])
-            .await
-            - now();
-        assert!((3590.0..=3600.0).contains(&life), "{fault:?}: {life}");
-    }
-}
-
-fn now() -> f64 {
-    #[expect(clippy::disallowed_methods, reason = "the metric is a date")]
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs_f64()
-}
-
-#[tokio::test]
-async fn a_foreign_api_domain_is_counted_and_the_token_goes_to_the_configured_host() {
-    let zoho = zoho_with(|_| {}).await;
-    let other = Sandbox::start().await;
-    zoho.on_token(
-        When::Always,
-        TokenFault::ApiDomain {
-            value: Some(other.api_url()),
-        },
-    );
-    let app = TestApp::spawn(&zoho).await;
-
-    assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "deleted");
-
-    assert_eq!(other.ledger().connections, 0);
-    let counted = app
-        .metric("bigin_token_foreign_api_domains_total", &[])
-        .await;
-    assert!((counted - 1.0).abs() < f64::EPSILON);
 }
 
 /// What a caller without a token must be told.

@@ -149,32 +149,6 @@ async fn a_thousand_concurrent_refusals_of_one_token_cause_one_token_request() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_the_token_counts_in_every_spelling() {
-    for code in [
-        "INVALID_TOKEN",
-        "INVALID_OAUTHTOKEN",
-        "AUTHENTICATION_FAILURE",
-    ] {
-        let zoho = zoho_with(|_| {}).await;
-        let app = TestApp::spawn(&zoho).await;
-        assert_eq!(app.delete_photo("Contacts", 1).await.outcome(), "deleted");
-        let fault = ApiFaultKind::Answer {
-            status: 401,
-            code: code.into(),
-            message: "x".to_owned(),
-        };
-        zoho.on_delete(When::Next(1), ApiFault::before(fault));
-
-        assert_eq!(
-            app.delete_photo("Contacts", 2).await.outcome(),
-            "deleted",
-            "{code}"
-        );
-        assert_eq!(zoho.ledger().token_requests, 2, "{code}");
-    }
-}
-
-#[tokio::test]
 async fn a_fresh_token_that_is_refused_too_is_told_as_such_and_stays() {
     let zoho = zoho_with(|_| {}).await;
     let app = TestApp::spawn(&zoho).await;

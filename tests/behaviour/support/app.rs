@@ -1,6 +1,8 @@
 //! The proxy, in this process, on ports of its own, in front of a sandbox.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +24,34 @@ pub(crate) struct TestApp {
     shutdown: Shutdown,
     thread: Option<JoinHandle<Ending>>,
     client: reqwest::Client,
+    log: Lines,
+    audit: Lines,
+}
+
+/// Lines of JSON that were written so far.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// Those about a request.
+    fn about(&self, request_id: &str) -> Vec<Value> {
+        let text = self.0.lock().unwrap().clone();
+        let lines = text.split(|byte| *byte == b'\n');
+        lines
+            .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+            .filter(|line| line["request_id"] == request_id)
+            .collect()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a caller got.
@@ -87,16 +117,22 @@ impl TestApp {
     pub(crate) fn of_config(config: &str) -> Self {
         let config = config::parse(config, &Environment::default())
             .unwrap_or_else(|errors| panic!("{errors}\n{config}"));
+        let (log, events) = (Lines::default(), Lines::default());
         let audit = match &config.audit_path {
             Some(path) => Audit::to(audit::open(path).unwrap(), LogFormat::Json),
-            None => Audit::to(std::io::sink(), LogFormat::Json),
+            None => Audit::to(events.clone(), LogFormat::Json),
         };
         let app = App::bind(config).unwrap();
         let (address, admin) = (app.address(), app.admin_address());
         let shutdown = Shutdown::default();
         let asked = shutdown.clone();
+        // Nobody but the request path logs: its lines go where they are asked for, as soon as somebody listens at all.
+        drop(tracing::subscriber::set_global_default(
+            tracing_subscriber::registry(),
+        ));
+        let sink = log.clone();
         let thread = std::thread::spawn(move || {
-            let log = Log::to(std::io::sink(), LogFormat::Json).unwrap();
+            let log = Log::to(sink, LogFormat::Json).unwrap();
             let audit = audit.unwrap();
             let ending = app.run(&asked, &log, &audit, || Ok(std::future::pending()));
             audit.flush(Duration::from_secs(10));
@@ -108,6 +144,8 @@ impl TestApp {
             shutdown,
             thread: Some(thread),
             client: client(),
+            log,
+            audit: events,
         }
     }
 
@@ -160,6 +198,20 @@ impl TestApp {
             (waiting - expected).abs() < 0.5
         })
         .await;
+    }
+
+    /// The log line of a request.
+    pub(crate) async fn log_line(&self, request_id: &str) -> Value {
+        eventually("the request is logged", async || {
+            !self.log.about(request_id).is_empty()
+        })
+        .await;
+        self.log.about(request_id).remove(0)
+    }
+
+    /// The audit events of a request so far, unless they go to a file.
+    pub(crate) fn audit_events(&self, request_id: &str) -> Vec<Value> {
+        self.audit.about(request_id)
     }
 
     /// Asks the proxy to end, and waits until it has.

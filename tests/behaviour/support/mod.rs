@@ -14,9 +14,9 @@ pub(crate) use app::{
 pub(crate) use collector::{Collector, attribute};
 pub(crate) use connect_proxy::{ConnectProxy, Manners};
 pub(crate) use program::Program;
-pub(crate) use raw::exchange;
+pub(crate) use raw::{Wire, exchange};
 pub(crate) use raw_api::{RawApi, Then};
-pub(crate) use tls::tls_sandbox;
+pub(crate) use tls::{tls_sandbox, tls_sandbox_with};
 
 use std::time::Duration;
 

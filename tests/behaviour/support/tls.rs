@@ -10,11 +10,19 @@ use zoho_sandbox::{Sandbox, Settings};
 
 /// A certificate authority of our own, in a file, and a sandbox for `localhost` under it.
 pub(crate) async fn tls_sandbox() -> (Sandbox, PathBuf) {
+    tls_sandbox_with(|_| {}).await
+}
+
+/// The same with a certificate that is as `spoil` leaves it.
+pub(crate) async fn tls_sandbox_with(
+    spoil: impl FnOnce(&mut CertificateParams),
+) -> (Sandbox, PathBuf) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    spoil(&mut params);
     let certificate = params.signed_by(&key, &authority).unwrap();
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
