@@ -37,11 +37,12 @@ impl Envelope {
                 credits_spent: false,
             });
         }
-        // serde would also take a list of the fields' values, and that is none.
-        if !body.trim_ascii_start().starts_with(b"{") {
+        // serde would also take a list of the fields' values, and any bytes in a text that nobody reads.
+        let text = std::str::from_utf8(body).ok()?;
+        if !text.trim_ascii_start().starts_with('{') {
             return None;
         }
-        let wire: Wire = serde_json::from_slice(body).ok()?;
+        let wire: Wire = serde_json::from_str(text).ok()?;
         let success = match wire.status.as_ref() {
             "success" => true,
             "error" => false,
@@ -215,6 +216,17 @@ mod tests {
             "{\"code\":\"SUCCESS\",\"status\":\"success\"}\0",
         ] {
             assert_eq!(Envelope::parse(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_no_envelope_wherever_it_stands() {
+        for body in [
+            &b"{\"code\":\"SUCCESS\",\"status\":\"success\",\"details\":\"\xff\"}"[..],
+            b"{\"code\":\"SUCCESS\",\"status\":\"success\",\"more\":{\"\xb8\":1}}",
+            b"{\"code\":\"SUCCESS\",\"status\":\"success\",\"message\":\"\xff\"}",
+        ] {
+            assert_eq!(Envelope::parse(body), None, "{body:?}");
         }
     }
 }
