@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use zoho_sandbox::Sandbox;
 
-use super::eventually;
+use super::{config_for, eventually};
 
 /// A running proxy. It ends with the test.
 pub(crate) struct TestApp {
@@ -267,28 +267,6 @@ pub(crate) fn client_at(address: [u8; 4]) -> reqwest::Client {
         .timeout(Duration::from_mins(1))
         .build()
         .unwrap()
-}
-
-/// A configuration with one account, `main`, at `zoho`.
-pub(crate) fn config_for(zoho: &Sandbox, keys: &str) -> String {
-    let settings = zoho.settings();
-    format!(
-        "server.listen = \"127.0.0.1:0\"
-admin.listen = \"127.0.0.1:0\"
-{keys}
-[accounts.main]
-client_id = {:?}
-client_secret = {:?}
-refresh_token = {:?}
-accounts_url = {:?}
-api_url = {:?}
-",
-        settings.client_id,
-        settings.client_secret,
-        settings.refresh_token,
-        zoho.accounts_url(),
-        zoho.api_url(),
-    )
 }
 
 /// The configuration for `zoho` with another API.

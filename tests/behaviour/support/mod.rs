@@ -2,16 +2,16 @@
 
 mod app;
 mod collector;
+mod config;
 mod connect_proxy;
 mod program;
 mod raw;
 mod raw_api;
 mod tls;
 
-pub(crate) use app::{
-    Reply, TestApp, assert_unreachable, client, client_at, config_for, reply, with_api,
-};
+pub(crate) use app::{Reply, TestApp, assert_unreachable, client, client_at, reply, with_api};
 pub(crate) use collector::{Collector, attribute};
+pub(crate) use config::config_for;
 pub(crate) use connect_proxy::{ConnectProxy, Manners};
 pub(crate) use program::Program;
 pub(crate) use raw::{Wire, exchange};

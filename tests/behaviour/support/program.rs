@@ -1,9 +1,9 @@
 //! The program, as users run it: a process with arguments, signals, output and an exit code.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// A running program. It is killed with the test, if it is still there.
 pub(crate) struct Program {
     child: Child,
-    output: BufReader<ChildStdout>,
+    output: Box<dyn BufRead + Send>,
     config: Option<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ impl Program {
         command.envs(variables.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
+        let output = Box::new(BufReader::new(child.stdout.take().unwrap()));
         Self {
             child,
             output,
@@ -160,9 +160,18 @@ impl Program {
         prlimit(Some(pid), Resource::Nofile, limit).unwrap();
     }
 
+    /// The rest of its log, for whoever reads it elsewhere.
+    pub(crate) fn take_log(&mut self) -> Box<dyn BufRead + Send> {
+        std::mem::replace(&mut self.output, Box::new(io::empty()))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
+            .args(["-s", name, &self.pid().to_string()])
             .status();
         assert!(sent.unwrap().success());
     }
@@ -170,7 +179,7 @@ impl Program {
     /// Waits for the end: exit code, and the rest of its log.
     pub(crate) fn end(mut self) -> (i32, String) {
         let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
+        self.take_log().read_to_string(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
         // A signal that killed it is no exit code.
         (status.code().unwrap_or(-1), rest)
