@@ -34,7 +34,7 @@ impl SharedBudget {
     }
 }
 
-/// The moments of the requests in the current window.
+/// The moments at which the requests of the current window ended, or began if they are under way.
 pub(super) struct Budget {
     size: usize,
     window: Duration,
@@ -66,6 +66,14 @@ impl Budget {
             self.spent.push_back(now);
         }
         allowed
+    }
+
+    /// The request that was begun then has ended. It counts from now on: when Zoho saw it is not known.
+    pub(super) fn ended(&mut self, begun: Instant, now: Instant) {
+        if let Some(place) = self.spent.iter().position(|moment| *moment == begun) {
+            self.spent.remove(place);
+            self.spent.push_back(now);
+        }
     }
 
     /// Puts the latest request back: it surely never reached Zoho.
@@ -126,6 +134,19 @@ mod tests {
         assert!(!budget.spend(start + WINDOW - Duration::from_millis(1)));
         assert!(budget.spend(start + WINDOW));
         assert_eq!(budget.free_at(start + WINDOW), later + WINDOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_begins_when_zoho_sees_a_request_holds_no_more_either() {
+        let mut budget = Budget::new(1, WINDOW);
+        let begun = Instant::now();
+        let ended = begun + Duration::from_secs(10);
+        assert!(budget.spend(begun));
+
+        budget.ended(begun, ended);
+
+        assert!(!budget.spend(begun + WINDOW));
+        assert!(budget.spend(ended + WINDOW));
     }
 
     #[tokio::test(start_paused = true)]

@@ -130,6 +130,7 @@ impl Keeper {
         }
         self.slot.requesting(begun + self.timeout);
         let result = self.grant.refresh().await;
+        self.budget().ended(begun, Instant::now());
         self.observer.requested(
             begun,
             result.as_ref().map_or_else(Failure::as_str, |_| "ok"),
