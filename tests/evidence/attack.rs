@@ -5,7 +5,7 @@ mod victims;
 
 use std::time::Duration;
 
-use tokio::time::{interval, sleep};
+use tokio::time::interval;
 use zoho_sandbox::{Sandbox, Settings};
 
 use crate::support::{
@@ -78,7 +78,7 @@ async fn attack(victim: &Victim, sockets: u32, duration: Duration) -> Damage {
     let caller = |duration| demand(victim.address(), RATE, duration, Connections::EveryOtherNew);
     let before = caller(duration / 2).await;
     let attack = Attack::begin(victim.address(), sockets);
-    sleep(Attack::ramp(sockets) + Duration::from_secs(1)).await;
+    attack.is_under_way().await;
     let (mut memory, mut least_open) = (0, usize::MAX);
     let watching = async {
         let mut watch = interval(Duration::from_millis(500));

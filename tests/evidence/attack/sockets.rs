@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How many sockets are opened a second.
@@ -23,6 +23,7 @@ const ETHERNET: u32 = 1448;
 
 /// An attack that goes on until it is dropped, on a thread of its own.
 pub(super) struct Attack {
+    sockets: u32,
     open: Arc<AtomicUsize>,
     end: CancellationToken,
 }
@@ -31,6 +32,7 @@ impl Attack {
     /// Opens so many sockets, one after the other, and keeps up their number.
     pub(super) fn begin(victim: SocketAddr, sockets: u32) -> Self {
         let attack = Self {
+            sockets,
             open: Arc::default(),
             end: CancellationToken::new(),
         };
@@ -53,9 +55,14 @@ impl Attack {
         attack
     }
 
-    /// How long it takes to open all sockets.
-    pub(super) fn ramp(sockets: u32) -> Duration {
-        Duration::from_secs(1) * sockets / RAMP
+    /// Waits until nearly all sockets are open at once, or until it is clear that the victim does not let them.
+    pub(super) async fn is_under_way(&self) {
+        let end = Instant::now()
+            + Duration::from_secs(5)
+            + 2 * Duration::from_secs(1) * self.sockets / RAMP;
+        while self.open() * 20 < self.sockets as usize * 19 && Instant::now() < end {
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// How many sockets are open.
