@@ -27,6 +27,7 @@ bench *parts:
 # Looks for bytes that break what must hold for any (fuzz/src/lib.rs), each property for so many seconds.
 fuzz seconds="600":
     fuzz/run {{seconds}}
+
 # The proofs in full, which print the figures of docs/evidence.md: some twelve minutes, on two cores that have nothing
 # else to do, with nginx and haproxy installed. `just evidence ledger` is one part; others: attack, overload, rollout.
 evidence part="":

@@ -56,6 +56,7 @@ async fn prove(requests: usize, per_life: usize) {
         tokens_per_window: u64::MAX,
         concurrency: u64::MAX,
         credits: u64::MAX,
+        keep_requests: 0,
         ..Settings::default()
     });
     misbehave(&zoho);
