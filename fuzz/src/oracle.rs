@@ -14,6 +14,15 @@ pub(crate) fn deletes_a_photo(path: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// What must be JSON; nothing if it holds a number that this reader cannot, which is JSON none the less.
+pub(crate) fn json(body: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Some(value),
+        Err(error) if error.to_string().starts_with("number out of range") => None,
+        Err(error) => panic!("it is no JSON: {error}"),
+    }
+}
+
 /// The one envelope that proves a deletion.
 pub(crate) fn says_deleted(body: &Value) -> bool {
     body["code"] == "SUCCESS" && body["status"] == "success"

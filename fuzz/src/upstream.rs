@@ -90,7 +90,9 @@ impl Scene {
                 (answer.status.as_u16(), &answer.body[..]),
                 (status, &body[..])
             );
-            let body = serde_json::from_slice(&body).expect("and JSON");
+            let Some(body) = oracle::json(&body) else {
+                return;
+            };
             let proves = (200..300).contains(&status) && oracle::says_deleted(&body);
             assert_eq!(
                 answer.outcome() == Outcome::Deleted,
