@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::admin::Admin;
-use crate::config::{AccountConfig, CallerTokens, Config, Networks, UpstreamConfig};
+use crate::config::{AccountConfig, Config, Networks, UpstreamConfig};
 use crate::process;
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
@@ -200,8 +200,17 @@ impl App {
         let control = TaskTracker::new();
         control.spawn(admin.run(handed_over));
         control.spawn(audit.clone().watch());
-        let following = config.server.caller_tokens.map(CallerTokens::follow);
-        following.map(|following| control.spawn(following));
+        if let Some(tokens) = config.server.caller_tokens {
+            let telemetry = Arc::clone(&telemetry);
+            control.spawn(async move {
+                loop {
+                    let following = tokens.follow();
+                    telemetry
+                        .contain("the file of callers' tokens", following)
+                        .await;
+                }
+            });
+        }
         keepers
             .into_iter()
             .map(Keeper::run)

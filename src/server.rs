@@ -333,8 +333,8 @@ where
             Arc::clone(&self.telemetry),
         );
         async move {
-            // What is dropped at the end of this block is dropped before its place is free.
-            let served = {
+            // It is dropped before its place is free.
+            let serving = async {
                 let mut connection = pin!(connection);
                 tokio::select! {
                     biased;
@@ -346,7 +346,7 @@ where
                     }
                 }
             };
-            if let Err(error) = served {
+            if let Some(Err(error)) = telemetry.contain("a connection", serving).await {
                 telemetry.metrics.inbound_error(error);
             }
             drop((place, seat));

@@ -14,9 +14,11 @@ mod series;
 mod trace;
 mod writer;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::EnvResourceDetector;
@@ -53,6 +55,20 @@ impl Telemetry {
             metrics,
             tracer: spans.map(|spans| Tracer::new(resource(), spans)),
         }))
+    }
+
+    /// Runs a part of the program to its end; none, if that is a panic: it is counted and goes no further.
+    pub async fn contain<T>(
+        &self,
+        part: &'static str,
+        running: impl Future<Output = T>,
+    ) -> Option<T> {
+        let ended = AssertUnwindSafe(running).catch_unwind().await;
+        if ended.is_err() {
+            self.metrics.panicked();
+            tracing::error!(part, "a panic was contained");
+        }
+        ended.ok()
     }
 
     /// Sends what is left. Blocks, for at most [`FLUSH_TIMEOUT`] each.
@@ -94,6 +110,11 @@ impl TokenObserver {
         if let Some(tracer) = &self.telemetry.tracer {
             tracer.token_requested(&self.account, begun, result);
         }
+    }
+
+    /// The keeper panicked, and goes on.
+    pub fn panicked(&self) {
+        self.telemetry.metrics.panicked();
     }
 
     /// The accounts server named an API host that is not the configured one.

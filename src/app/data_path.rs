@@ -91,9 +91,16 @@ impl DataPath {
         tokio::select! {
             () = server.run(handed_over) => {}
             // Never ends.
-            () = sweep(&pools, self.upstream.pool_idle_timeout) => {}
+            () = self.keep_sweeping(&pools) => {}
         }
         Ok(())
+    }
+
+    async fn keep_sweeping(&self, pools: &[Arc<Pool>]) {
+        loop {
+            let sweeping = sweep(pools, self.upstream.pool_idle_timeout);
+            self.telemetry.contain("the sweep of pools", sweeping).await;
+        }
     }
 
     fn pools(&self) -> Vec<Arc<Pool>> {

@@ -65,7 +65,7 @@ impl CallerTokens {
     }
 
     /// Follows the file for ever.
-    pub async fn follow(self) {
+    pub async fn follow(&self) {
         let mut usable = true;
         loop {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -215,7 +215,10 @@ impl Metrics {
                 "bigin.inbound.errors",
                 "Connections that ended without an answerable request, by kind.",
             ),
-            panics: counter("bigin.panics", "Requests that ended in a panic."),
+            panics: counter(
+                "bigin.panics",
+                "Panics, each contained where it happened: in a request, a connection, or a task in the background.",
+            ),
             provider,
             registry,
             meter,
@@ -318,7 +321,7 @@ impl Metrics {
             .add(1, &[KeyValue::new("kind", kind.as_str())]);
     }
 
-    /// A request ended in a panic.
+    /// A panic was contained.
     pub(super) fn panicked(&self) {
         self.panics.add(1, &[]);
     }

@@ -72,7 +72,9 @@ impl Keeper {
                     account = self.observer.account(),
                     "the token keeper panicked and goes on"
                 );
-                self.fail(Failure::Transient("the token keeper panicked"));
+                self.observer.panicked();
+                let wait = self.schedule.wait_after_panic();
+                self.fail(Failure::Transient("the token keeper panicked"), wait);
             }
         }
     }
@@ -137,7 +139,10 @@ impl Keeper {
         );
         match result {
             Ok(granted) => self.keep(granted, begun),
-            Err(failure) => self.fail(failure),
+            Err(failure) => {
+                let wait = self.schedule.wait_after(&failure);
+                self.fail(failure, wait);
+            }
         }
     }
 
@@ -170,11 +175,10 @@ impl Keeper {
         );
     }
 
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: Failure, wait: Duration) {
         if matches!(failure, Failure::Unreached(_)) {
             self.budget().refund();
         }
-        let wait = self.schedule.wait_after(&failure);
         self.not_before = Instant::now() + wait;
         self.slot.finished(Standing::Failed(failure));
         let (account, next_try_s) = (self.observer.account(), wait.as_secs_f64());
@@ -199,5 +203,62 @@ impl Keeper {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::*;
+    use crate::config::{self, Environment};
+    use crate::telemetry::Telemetry;
+
+    /// The first thing that a token request needs.
+    #[derive(Default)]
+    struct PanickingResolver(Mutex<Vec<Instant>>);
+
+    impl Resolve for PanickingResolver {
+        fn resolve(&self, _: Name) -> Resolving {
+            self.0.lock().unwrap().push(Instant::now());
+            panic!("on purpose");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keeper_that_panics_is_at_work_again_within_a_second_and_counted() {
+        let text = "[accounts.main]\ndata_center = \"eu\"\nclient_id = \"1000.ID\"\n\
+                    client_secret = \"s\"\nrefresh_token = \"1000.r\"\n";
+        let config =
+            config::parse(text, &Environment::default()).unwrap_or_else(|it| panic!("{it}"));
+        let account = &config.accounts[0];
+        let tls = crate::upstream::tls_config(&rustls::RootCertStore::empty(), false).unwrap();
+        let telemetry = Telemetry::start(None, &tls).unwrap();
+        let resolver = Arc::new(PanickingResolver::default());
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::clone(&resolver))
+            .build()
+            .unwrap();
+        let slot = Arc::new(Slot::new(0, Slot::cache(1)));
+        let keeper = Keeper::new(
+            Arc::clone(&slot),
+            (Grant::new(account, http), account.api.clone()),
+            (SharedBudget::new(&config.token), &config.token),
+            telemetry.token_observer(&account.name),
+        );
+
+        let running = tokio::time::timeout(Duration::from_secs(10), keeper.run());
+
+        assert!(running.await.is_err(), "it never ends");
+        let tries = resolver.0.lock().unwrap();
+        let [first, second] = tries[..] else {
+            panic!("a second panic in a row is no chance event: {tries:?}")
+        };
+        assert!(second - first <= Duration::from_secs(1));
+        assert!(telemetry.metrics.render().contains("bigin_panics_total 2"));
+        assert!(matches!(slot.standing(), Standing::Failed(_)));
     }
 }

@@ -24,6 +24,9 @@ const UNREACHED_WAIT: f64 = 5.0;
 /// Zoho refuses the credentials. Only people mend that, so asking often is of no use.
 const REFUSED_WAIT: f64 = 300.0;
 
+/// After a panic the keeper is at work again within a second.
+const RESTART_WAIT: f64 = 0.9;
+
 /// The waits of one keeper.
 pub(super) struct Schedule {
     window: Duration,
@@ -66,6 +69,16 @@ impl Schedule {
         let wait = FIRST_WAITS.get(self.failures).copied();
         self.failures += 1;
         self.seconds(wait.unwrap_or_else(|| between(LATER_WAITS)))
+    }
+
+    /// How long to wait after a panic of the keeper: a first one is taken for a chance event.
+    pub(super) fn wait_after_panic(&mut self) -> Duration {
+        let wait = self.wait_after_transient();
+        if self.failures == 1 {
+            self.seconds(RESTART_WAIT)
+        } else {
+            wait
+        }
     }
 
     fn seconds(&self, seconds: f64) -> Duration {
