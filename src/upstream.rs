@@ -15,6 +15,7 @@ mod pool;
 mod progress;
 mod stop;
 mod tunnel;
+mod unreachable;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 
 pub use answer::{Answer, InvalidAnswer};
 pub use breaker::Breaker;
-pub use connect::{Connector, Unreachable, tls_config};
+pub use connect::{Connector, tls_config};
 pub use credits::{Credits, CreditsSpent};
 pub(crate) use daily::DailyCall;
 pub use daily::{DailyCalls, DailyCallsSpent};
@@ -31,6 +32,7 @@ pub use gate::{Gate, Overloaded};
 pub use pool::Pool;
 pub use progress::Progress;
 pub(crate) use stop::Pass;
+pub use unreachable::Unreachable;
 
 use crate::target::Target;
 use crate::token::AccessToken;

@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::connect::Unreachable;
+use super::unreachable::Unreachable;
 use crate::config::ForwardProxy;
 use crate::zoho::Origin;
 
