@@ -179,3 +179,88 @@ fn parse_module(text: &str) -> Result<Module, InvalidTarget> {
         None => Err(InvalidTarget::Module),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A default account and another one.
+    fn accounts() -> Accounts {
+        Accounts::new(vec!["main".to_owned(), "eu".to_owned()], "main").unwrap()
+    }
+
+    /// The path of a photo, or nearly: perhaps one byte is another, and perhaps there is one more.
+    fn path() -> impl Strategy<Value = String> {
+        let nearly = "(/main|/eu|/us|)/bigin/v2/(Contacts|Accounts|Products|contacts|Deals)/0?[1-9]{0,20}/photo";
+        let change = prop::option::weighted(0.3, (any::<prop::sample::Index>(), "[ -~]"));
+        (nearly, change, "[/?# 0]?").prop_map(|(mut path, change, more)| {
+            if let Some((place, byte)) = change {
+                let place = place.index(path.len());
+                path.replace_range(place..=place, &byte);
+            }
+            path + &more
+        })
+    }
+
+    /// Whether writing anew what the path names gives the same path.
+    fn is_written_like_this(path: &str) -> bool {
+        let record = path.rsplit('/').nth(1).and_then(|it| it.parse().ok());
+        let Some(record) = record.filter(|it| (1..10_u64.pow(19)).contains(it)) else {
+            return false;
+        };
+        ["", "/main", "/eu"].iter().any(|account| {
+            Module::ALL.iter().any(|module| {
+                let module = module.as_str();
+                format!("{account}/bigin/v2/{module}/{record}/photo") == path
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_understood_if_and_only_if_it_is_written_as_it_will_be_sent(path in path()) {
+            let target = Target::parse(&path, &accounts());
+
+            prop_assert_eq!(target.is_ok(), is_written_like_this(&path));
+            if let Ok(target) = target {
+                prop_assert!(path.ends_with(target.path().as_str()));
+                let account = if path.starts_with("/eu/") { "eu" } else { "main" };
+                prop_assert_eq!(Some(target.account), accounts().id_of(account));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_if_every_part_is_a_name() {
+        for (path, wrong) in [
+            ("/us/bigin/v2/Contacts/1/photo", InvalidTarget::Account),
+            ("/bigin/v2/Deals/1/photo", InvalidTarget::Module),
+            ("/bigin/v2/companies/1/photo", InvalidTarget::Companies),
+            ("/bigin/v2/Contacts/0/photo", InvalidTarget::Record),
+            ("/bigin/v2/Contacts/A-b_c.~9/photo", InvalidTarget::Record),
+            ("/bigin/v2/Contacts/./photo", InvalidTarget::Path),
+            ("/bigin/v2/Contacts/../photo", InvalidTarget::Path),
+            ("/bigin/v2/Contacts/%31/photo", InvalidTarget::Path),
+            ("/bigin/v2/Contacts//photo", InvalidTarget::Path),
+            ("/bigin/v2//1/photo", InvalidTarget::Path),
+            ("/u%73/bigin/v2/Contacts/1/photo", InvalidTarget::Path),
+            ("/bigin/v2/Contacts/1", InvalidTarget::Path),
+        ] {
+            assert_eq!(Target::parse(path, &accounts()), Err(wrong), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_shown_without_its_record() {
+        let target = Target::parse("/bigin/v2/Products/4711/photo", &accounts()).unwrap();
+
+        let shown = format!("{target:?}");
+
+        assert!(
+            shown.ends_with("/Products") && !shown.contains("4711"),
+            "{shown}"
+        );
+    }
+}

@@ -136,7 +136,28 @@ fn is_host(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_a_decimal_number_of_seconds_and_nothing_else(
+            text in "[0-9]{1,12}([.][0-9]{1,6})?|[0-9 .+e-]{0,5}|[0-9]{300,400}",
+        ) {
+            let parts: Vec<&str> = text.split('.').collect();
+            let is_number = parts.len() <= 2
+                && parts.iter().all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
+            let headers = HeaderMap::from_iter([(REQUEST_TIMEOUT.clone(), text.parse().unwrap())]);
+
+            let given = request_timeout(&headers).ok().flatten();
+
+            prop_assert_eq!(given.is_some(), is_number);
+            if let (Some(given), Ok(whole)) = (given, parts[0].parse()) {
+                prop_assert!((whole..=whole + 1).contains(&given.as_secs()));
+            }
+        }
+    }
 
     fn with(headers: &[(&'static str, &'static str)]) -> Result<(), FramingError> {
         let mut request = Request::delete("/");

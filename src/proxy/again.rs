@@ -96,7 +96,36 @@ impl Default for RetryBudget {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_run_of_requests_has_more_second_calls_than_ten_and_a_tenth_of_it(
+            is_request in prop::collection::vec(prop::bool::weighted(0.7), 1..300),
+        ) {
+            let budget = RetryBudget::default();
+            // Tenths of a second call, for the runs that begin at each request so far.
+            let mut left_to_runs: Vec<i32> = Vec::new();
+            for is_request in is_request {
+                left_to_runs.push(100);
+                let change = if is_request {
+                    budget.gain();
+                    1
+                } else if budget.draw() {
+                    -10
+                } else {
+                    prop_assert!(left_to_runs.iter().any(|left| *left < 10));
+                    0
+                };
+                for left in &mut left_to_runs {
+                    *left += change;
+                    prop_assert!(*left >= 0);
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_bucket_starts_full_and_holds_ten() {
@@ -115,13 +144,5 @@ mod tests {
         budget.gain();
         assert!(budget.draw());
         assert!(!budget.draw());
-    }
-
-    #[test]
-    fn a_full_bucket_gains_nothing() {
-        let budget = RetryBudget::default();
-        (0..1000).for_each(|_| budget.gain());
-
-        assert_eq!((0..20).filter(|_| budget.draw()).count(), 10);
     }
 }

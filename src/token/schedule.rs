@@ -93,76 +93,85 @@ fn between(range: Range<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    const WINDOW: Duration = Duration::from_mins(10);
+    fn failure() -> impl Strategy<Value = Failure> {
+        prop_oneof![
+            4 => Just(Failure::Transient("test")),
+            1 => Just(Failure::Unreached("test")),
+            1 => Just(Failure::Refused("test")),
+            1 => prop::option::of((0..2000_u64).prop_map(Duration::from_secs)).prop_map(Failure::Throttled),
+        ]
+    }
 
-    #[test]
-    fn transient_failures_wait_5_15_45_and_then_110_to_120_seconds() {
-        let mut schedule = Schedule::new(WINDOW);
-        let mut wait = || schedule.wait_after(&Failure::Transient("test"));
+    proptest! {
+        #[test]
+        fn each_kind_of_failure_has_its_wait_as_a_share_of_the_window(
+            minutes in 1..20_u32,
+            turns in prop::collection::vec(prop::option::weighted(0.9, failure()), 1..12),
+        ) {
+            let window = Duration::from_mins(1) * minutes;
+            let share = |seconds: u32| window * seconds / 600;
+            let mut schedule = Schedule::new(window);
+            let mut transient_ones = 0;
+            for turn in turns {
+                let Some(failure) = turn else {
+                    schedule.succeeded();
+                    transient_ones = 0;
+                    continue;
+                };
+                transient_ones += u32::from(matches!(failure, Failure::Transient(_)));
+                let (least, most) = match failure {
+                    Failure::Transient(_) => match transient_ones {
+                        1 => (share(5), share(5)),
+                        2 => (share(15), share(15)),
+                        3 => (share(45), share(45)),
+                        _ => (share(110), share(120)),
+                    },
+                    Failure::Unreached(_) => (share(5), share(5)),
+                    Failure::Refused(_) => (share(300), share(300)),
+                    Failure::Throttled(None) => (window, window),
+                    Failure::Throttled(Some(given)) => {
+                        let wait = given.max(share(5)).min(window);
+                        (wait, wait)
+                    }
+                };
 
-        assert_eq!(
-            [wait(), wait(), wait()],
-            [5, 15, 45].map(Duration::from_secs)
-        );
-        for _ in 0..100 {
-            assert!((Duration::from_secs(110)..=Duration::from_mins(2)).contains(&wait()));
+                let wait = schedule.wait_after(&failure);
+
+                let rounding = Duration::from_micros(1);
+                prop_assert!(least <= wait + rounding && wait <= most + rounding, "{failure:?}: {wait:?}");
+            }
+        }
+
+        #[test]
+        fn renewal_is_due_at_85_to_92_percent_of_any_life(seconds in 1..=3600_u64) {
+            let life = Duration::from_secs(seconds);
+
+            let wait = Schedule::renewal_after(life);
+
+            prop_assert!(life.mul_f64(0.85) <= wait && wait <= life.mul_f64(0.92));
         }
     }
 
     #[test]
-    fn a_success_makes_the_next_failure_a_first_one() {
-        let mut schedule = Schedule::new(WINDOW);
-        schedule.wait_after_transient();
-
-        schedule.succeeded();
-
-        assert_eq!(schedule.wait_after_transient(), Duration::from_secs(5));
-    }
-
-    #[test]
-    fn each_kind_of_failure_has_its_wait() {
-        let mut schedule = Schedule::new(WINDOW);
-        let mut wait = |failure| schedule.wait_after(&failure).as_secs();
-
-        assert_eq!(wait(Failure::Unreached("test")), 5);
-        assert_eq!(wait(Failure::Unreached("test")), 5);
-        assert_eq!(wait(Failure::Refused("invalid_code")), 300);
-        assert_eq!(wait(Failure::Throttled(None)), 600);
-        assert_eq!(wait(Failure::Throttled(Some(Duration::from_secs(7)))), 7);
-        assert_eq!(
-            wait(Failure::Throttled(Some(Duration::from_secs(7000)))),
-            600
-        );
-        assert_eq!(wait(Failure::Throttled(Some(Duration::ZERO))), 5);
-    }
-
-    #[test]
-    fn a_scaled_window_scales_every_wait() {
-        let mut schedule = Schedule::new(WINDOW / 100);
-
-        assert_eq!(schedule.wait_after_transient(), Duration::from_millis(50));
-        assert_eq!(
-            schedule.wait_after(&Failure::Refused("invalid_code")),
-            Duration::from_secs(3)
-        );
-        assert_eq!(
-            schedule.wait_after(&Failure::Throttled(None)),
-            Duration::from_secs(6)
-        );
-    }
-
-    #[test]
-    fn renewal_is_due_at_85_to_92_percent_of_the_life() {
+    fn replicas_do_not_act_in_step() {
+        let mut schedule = Schedule::new(Duration::from_mins(10));
+        let renewals: Vec<_> = (0..1000)
+            .map(|_| Schedule::renewal_after(Duration::from_secs(1000)).as_secs())
+            .collect();
         let waits: Vec<_> = (0..1000)
-            .map(|_| Schedule::renewal_after(Duration::from_secs(1000)).as_secs_f64())
+            .map(|_| schedule.wait_after_transient().as_secs())
+            .skip(3)
             .collect();
 
-        assert!(waits.iter().all(|wait| (850.0..=920.0).contains(wait)));
-        assert!(
-            waits.iter().any(|wait| *wait < 860.0) && waits.iter().any(|wait| *wait > 910.0),
-            "no jitter"
-        );
+        for (values, first, last) in [(renewals, 850, 919), (waits, 110, 119)] {
+            assert!(
+                values.contains(&first) && values.contains(&last),
+                "no jitter"
+            );
+        }
     }
 }

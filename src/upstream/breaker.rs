@@ -149,7 +149,10 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::upstream::{InvalidAnswer, Unreachable};
 
     const LOST: Result<(), CallError> = Err(CallError::ConnectionLost);
 
@@ -160,47 +163,41 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nine_failures_prove_nothing_and_ten_do() {
-        let breaker = Breaker::default();
-        after(&breaker, &[LOST; 9], Duration::from_millis(100)).await;
-        assert!(breaker.check().is_ok());
+    proptest! {
+        #[test]
+        fn it_opens_at_a_failure_if_half_of_at_least_ten_calls_in_ten_seconds_failed(
+            calls in prop::collection::vec((0..1500_u64, 0..6_u8), 1..60),
+        ) {
+            let breaker = Breaker::default();
+            let mut now = 0;
+            // The second of each call, and whether it failed.
+            let mut so_far: Vec<(u64, bool)> = Vec::new();
+            for (pause, kind) in calls {
+                now += pause;
+                let (result, failed) = match kind {
+                    0 => (Ok(()), false),
+                    1 => (Err(CallError::Timeout), false),
+                    2 => (Err(CallError::InvalidAnswer(InvalidAnswer::Envelope)), false),
+                    3 => (Err(CallError::Unreachable(Unreachable::Refused)), true),
+                    _ => (LOST, true),
+                };
+                so_far.push((now / 1000, failed));
+                let recent = so_far
+                    .iter()
+                    .filter(|(second, _)| now / 1000 - second < 10);
+                let (calls, failures) = recent.fold((0, 0), |(calls, failures), (_, failed)| {
+                    (calls + 1, failures + u32::from(*failed))
+                });
+                let is_bad = calls >= 10 && failures * 2 >= calls;
 
-        after(&breaker, &[LOST], Duration::ZERO).await;
+                breaker.learn(&result, breaker.started + Duration::from_millis(now));
 
-        assert_eq!(breaker.check().err(), Some(Overloaded::Unreachable(PAUSE)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn fewer_than_half_are_borne() {
-        let breaker = Breaker::default();
-        for _ in 0..20 {
-            after(
-                &breaker,
-                &[Ok(()), Ok(()), LOST],
-                Duration::from_millis(100),
-            )
-            .await;
-            assert!(!breaker.is_open());
+                prop_assert_eq!(breaker.is_open(), failed && is_bad);
+                if breaker.is_open() {
+                    break;
+                }
+            }
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failures_of_long_ago_do_not_count() {
-        let breaker = Breaker::default();
-
-        after(&breaker, &[LOST; 40], Duration::from_secs(2)).await;
-
-        assert!(!breaker.is_open());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answers_of_any_kind_are_no_failures_of_the_connection() {
-        let breaker = Breaker::default();
-
-        after(&breaker, &[Err(CallError::Timeout); 40], Duration::ZERO).await;
-
-        assert!(!breaker.is_open());
     }
 
     #[tokio::test(start_paused = true)]

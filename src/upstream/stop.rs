@@ -143,42 +143,71 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use proptest::prelude::*;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    #[tokio::test(start_paused = true)]
-    async fn while_it_is_off_everybody_passes() {
-        let stop = Stop::off(PATIENCE);
-
-        assert!((0..100).all(|_| stop.check().is_ok()));
+    /// What can happen to a stop. Times are in milliseconds.
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        TimePasses(u64),
+        Set(Option<u64>),
+        Clear,
+        SomebodyComes { goes: bool },
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn when_the_time_is_up_one_passes_and_the_others_wait_again() {
-        let stop = Stop::off(PATIENCE);
-        stop.set(Some(Duration::from_secs(2)));
-        assert_eq!(stop.check().err(), Some(Duration::from_secs(2)));
-        tokio::time::advance(Duration::from_secs(2)).await;
-
-        stop.check().ok().unwrap().used();
-        assert_eq!(stop.check().err(), Some(PATIENCE));
-        tokio::time::advance(PATIENCE).await;
-        assert!(stop.check().is_ok());
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            3 => (0..6000_u64).prop_map(Event::TimePasses),
+            1 => prop::option::of(0..6000_u64).prop_map(Event::Set),
+            1 => Just(Event::Clear),
+            5 => any::<bool>().prop_map(|goes| Event::SomebodyComes { goes }),
+        ]
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_who_passes_and_does_not_go_gives_way_to_the_next() {
-        let stop = Stop::off(PATIENCE);
-        stop.set(Some(Duration::from_secs(2)));
-        tokio::time::advance(Duration::from_secs(2)).await;
-        let pass = stop.check();
-        assert!(pass.is_ok() && stop.check().is_err());
-
-        drop(pass);
-
-        assert!(stop.check().is_ok());
+    proptest! {
+        #[test]
+        fn nobody_passes_before_the_time_is_up_and_then_one_in_each_patience(
+            events in prop::collection::vec(event(), 1..50),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let stop = Stop::off(PATIENCE);
+                let mut until = None;
+                for event in events {
+                    let now = Instant::now();
+                    match event {
+                        Event::TimePasses(time) => tokio::time::advance(Duration::from_millis(time)).await,
+                        Event::Set(wait) => {
+                            let wait = wait.map(Duration::from_millis);
+                            stop.set(wait);
+                            until = Some(now + wait.unwrap_or(PATIENCE).max(Duration::from_millis(1)));
+                        }
+                        Event::Clear => {
+                            stop.clear();
+                            until = None;
+                        }
+                        Event::SomebodyComes { goes } => {
+                            let left = until.map_or(Duration::ZERO, |it| it - now);
+                            let pass = stop.check();
+                            prop_assert_eq!(pass.as_ref().err().copied(), Some(left).filter(|it| !it.is_zero()));
+                            if let (Ok(pass), true) = (pass, goes) {
+                                pass.used();
+                                until = until.map(|_| now + PATIENCE);
+                            }
+                        }
+                    }
+                    prop_assert_eq!(stop.is_set(), until.is_some());
+                }
+                Ok(())
+            })?;
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -197,17 +226,6 @@ mod tests {
 
             assert_eq!((stop.is_set(), stop.check().is_err()), (is_set, is_set));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn cleared_it_is_off() {
-        let stop = Stop::off(PATIENCE);
-        stop.set(None);
-        assert!(stop.is_set());
-
-        stop.clear();
-
-        assert!(!stop.is_set() && stop.check().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
