@@ -14,13 +14,24 @@ pub(crate) fn deletes_a_photo(path: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What must be JSON; nothing if it holds a number that this reader cannot, which is JSON none the less.
+/// What must be JSON; nothing if this reader cannot hold what JSON may: a number too large, or half of a surrogate pair
+/// (RFC 8259, section 8.2).
 pub(crate) fn json(body: &[u8]) -> Option<Value> {
     match serde_json::from_slice(body) {
         Ok(value) => Some(value),
-        Err(error) if error.to_string().starts_with("number out of range") => None,
+        Err(error) if is_beyond_this_reader(&error.to_string()) => None,
         Err(error) => panic!("it is no JSON: {error}"),
     }
+}
+
+fn is_beyond_this_reader(error: &str) -> bool {
+    [
+        "number out of range",
+        "unexpected end of hex escape",
+        "lone leading surrogate in hex escape",
+    ]
+    .iter()
+    .any(|limit| error.starts_with(limit))
 }
 
 /// The one envelope that proves a deletion.
