@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod authorities;
 mod caller_tokens;
+mod followed;
 mod forward_proxy;
 mod layers;
 mod log;
@@ -31,7 +32,7 @@ use layers::Layers;
 pub use log::{LogConfig, LogFormat};
 pub use networks::Networks;
 use reader::Section;
-pub use secret::Secret;
+pub use secret::{News, Secret, Secrets};
 
 use crate::account::Accounts;
 
@@ -312,6 +313,10 @@ fn with_warnings(mut config: Config) -> Config {
             "token.budget allows more than 8 in 10 minutes: Zoho blocks a refresh token after 10"
                 .to_owned(),
         );
+    }
+    for account in &config.accounts {
+        let unusable = account.unusable_files();
+        config.warnings.extend(unusable);
     }
     let callers = &config.server.callers;
     if callers.header.is_some() && callers.trusted_peers.is_empty() {

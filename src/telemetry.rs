@@ -90,6 +90,7 @@ impl Telemetry {
 }
 
 /// What the keeper of a token reports to.
+#[derive(Clone)]
 pub struct TokenObserver {
     telemetry: Arc<Telemetry>,
     account: String,
@@ -115,6 +116,13 @@ impl TokenObserver {
     /// The keeper panicked, and goes on.
     pub fn panicked(&self) {
         self.telemetry.metrics.panicked();
+    }
+
+    /// A credential cannot be used: its key, its position in the list (0: in none any more), and why.
+    pub fn credential_failed(&self, key: &'static str, position: usize, problem: &'static str) {
+        self.telemetry
+            .metrics
+            .credential_failed(&self.account, key, position, problem);
     }
 
     /// The accounts server named an API host that is not the configured one.

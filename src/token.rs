@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod budget;
+mod credentials;
 mod grant;
 mod keeper;
 mod kept;

@@ -87,12 +87,10 @@ pub fn config(text: &[u8]) {
             let secrets = config
                 .accounts
                 .iter()
-                .flat_map(|it| [&it.client_secret, &it.refresh_token]);
+                .flat_map(|it| it.client_secret.usable().chain(it.refresh_token.usable()));
             // Elsewhere it may have been written as something that is no secret.
-            if !secrets
-                .into_iter()
-                .any(|secret| secret.expose().contains(SECRET))
-            {
+            let mut secrets = secrets.map(|(_, secret)| secret.expose());
+            if !secrets.any(|secret| secret.contains(SECRET)) {
                 return;
             }
             let elsewhere = text.matches(SECRET).count() > 1;

@@ -1,7 +1,7 @@
 //! The `[accounts.…]` sections: where an organisation lives and which credentials reach it.
 
 use super::reader::Section;
-use super::secret::Secret;
+use super::secret::Secrets;
 use crate::account::{Accounts, is_account_name};
 use crate::zoho::{DataCenter, Origin};
 
@@ -15,26 +15,40 @@ pub struct AccountConfig {
     pub api: Origin,
     /// The OAuth client.
     pub client_id: String,
-    /// The client's secret.
-    pub client_secret: Secret,
+    /// The client's secret, wherever it may stand.
+    pub client_secret: Secrets,
     /// The refresh token, which is bound to one user of one organisation.
-    pub refresh_token: Secret,
+    pub refresh_token: Secrets,
     /// Calls in any 24 hours, if they are limited.
     pub daily_calls: Option<usize>,
 }
 
 impl AccountConfig {
-    /// Whether another account's access tokens are this one's too: the same refresh token at the same hosts.
+    /// Whether another account's access tokens are this one's too, now and after any change: the same credentials out of the
+    /// same places, at the same hosts.
     #[must_use]
     pub fn shares_token_with(&self, other: &Self) -> bool {
-        self.shares_budget_with(other) && self.api == other.api && self.client_id == other.client_id
+        self.accounts == other.accounts
+            && self.api == other.api
+            && self.client_id == other.client_id
+            && self.client_secret.stand_with(&other.client_secret)
+            && self.refresh_token.stand_with(&other.refresh_token)
     }
 
-    /// Whether Zoho counts another account's token requests together with this one's: the same refresh token.
+    /// Whether Zoho counts another account's token requests together with this one's: they have a refresh token in common.
     #[must_use]
     pub fn shares_budget_with(&self, other: &Self) -> bool {
+        let mut tokens = self.refresh_token.usable();
         self.accounts == other.accounts
-            && self.refresh_token.expose() == other.refresh_token.expose()
+            && (self.refresh_token.stand_with(&other.refresh_token)
+                || tokens.any(|(_, token)| other.refresh_token.usable().any(|(_, it)| it == token)))
+    }
+
+    /// What is to be said of its files that cannot be used while others can.
+    pub(super) fn unusable_files(&self) -> impl Iterator<Item = String> {
+        let secrets = [&self.client_secret, &self.refresh_token];
+        let warnings = secrets.into_iter().flat_map(Secrets::warnings);
+        warnings.map(|warning| format!("accounts.{}.{warning}", self.name))
     }
 }
 
@@ -97,8 +111,8 @@ fn read(accounts: &Section, name: String) -> AccountConfig {
             center.map(|center| center.accounts_url),
         ),
         api: read_origin(&account, "api_url", center.map(|center| center.api_url)),
-        client_secret: Secret::read(&account, "client_secret"),
-        refresh_token: Secret::read(&account, "refresh_token"),
+        client_secret: Secrets::read(&account, "client_secret"),
+        refresh_token: Secrets::read(&account, "refresh_token"),
         daily_calls: account.optional_number("daily_calls", 1..=100_000_000),
         client_id,
         name,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::Mutex;
 
+use super::followed::Followed;
 use super::reader::Section;
 
 /// How often to look whether the file has changed: whoever rotates a token waits as long before using it.
@@ -24,7 +26,8 @@ const SHORTEST: usize = 16;
 pub struct CallerTokens(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    /// Its one user is whoever follows it.
+    file: Mutex<Followed>,
     tokens: ArcSwap<Tokens>,
 }
 
@@ -43,15 +46,18 @@ impl CallerTokens {
         if path.as_os_str().is_empty() {
             return None;
         }
-        let tokens = std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot be read: {error}"))
-            .and_then(|text| parse(&text).map_err(str::to_owned));
+        let file = Followed::at(path);
+        let tokens = file
+            .text()
+            .and_then(|text| parse(text).map_err(str::to_owned));
         let tokens = tokens.unwrap_or_else(|problem| {
             section.error(key, problem);
             Tokens::new()
         });
-        let tokens = ArcSwap::from_pointee(tokens);
-        Some(Self(Arc::new(Inner { path, tokens })))
+        Some(Self(Arc::new(Inner {
+            file: Mutex::new(file),
+            tokens: ArcSwap::from_pointee(tokens),
+        })))
     }
 
     /// Whether this is one of them. Takes the same time for all of one length.
@@ -66,38 +72,27 @@ impl CallerTokens {
 
     /// Follows the file for ever.
     pub async fn follow(&self) {
-        let mut usable = true;
+        let mut file = self.0.file.lock().await;
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let path = self.0.path.clone();
-            // Secrets may lie on a network.
-            let read = tokio::task::spawn_blocking(|| std::fs::read_to_string(path)).await;
-            let parsed = match read {
-                Ok(Ok(text)) => parse(&text),
-                _ => Err("cannot be read"),
-            };
-            let was_usable = std::mem::replace(&mut usable, parsed.is_ok());
-            match parsed {
-                Ok(tokens) => self.replace(tokens),
-                Err(problem) if was_usable => {
+            if !file.look().await {
+                continue;
+            }
+            let tokens = file
+                .text()
+                .and_then(|text| parse(text).map_err(str::to_owned));
+            match tokens {
+                Ok(tokens) => {
+                    tracing::info!(tokens = tokens.len(), "the tokens of callers have changed");
+                    self.0.tokens.store(Arc::new(tokens));
+                }
+                Err(problem) => {
                     tracing::error!(
                         problem,
                         "server.caller_token_file: the old tokens stay valid"
                     );
                 }
-                Err(_) => {}
             }
-        }
-    }
-
-    fn replace(&self, tokens: Tokens) {
-        let old = self.0.tokens.load();
-        let mut pairs = old.iter().zip(&tokens);
-        let same = old.len() == tokens.len()
-            && pairs.all(|(old, new)| old.expose_secret() == new.expose_secret());
-        if !same {
-            tracing::info!(tokens = tokens.len(), "the tokens of callers have changed");
-            self.0.tokens.store(Arc::new(tokens));
         }
     }
 }

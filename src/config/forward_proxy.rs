@@ -75,7 +75,7 @@ fn read_authorization(upstream: &Section) -> Option<HeaderValue> {
     if path.is_empty() {
         return None;
     }
-    let password = Secret::of_file(upstream, "proxy_password", &path);
+    let password = Secret::of_file(upstream, "proxy_password_file", &path);
     let encoded = BASE64_STANDARD.encode(format!("{user}:{}", password.expose()));
     let mut authorization =
         HeaderValue::try_from(format!("Basic {encoded}")).expect("base64 is visible ASCII");

@@ -35,6 +35,7 @@ pub struct Metrics {
     token_requests: Counter<u64>,
     pub(super) token_waits: Counter<u64>,
     joined: Counter<u64>,
+    credential_failures: Counter<u64>,
     foreign_api_domains: Counter<u64>,
     inbound_errors: Counter<u64>,
     panics: Counter<u64>,
@@ -207,6 +208,10 @@ impl Metrics {
                 "bigin.requests.joined",
                 "Deletions for which another request made the call, because it waited for the same one.",
             ),
+            credential_failures: counter(
+                "bigin.credential.failures",
+                "Credentials that cannot be used, by key, position in its list (0: no longer in it) and problem.",
+            ),
             foreign_api_domains: counter(
                 "bigin.token.foreign_api_domains",
                 "Tokens issued with another API host than the configured one.",
@@ -337,6 +342,22 @@ impl Metrics {
     pub(super) fn joined(&self, account: &str) {
         self.joined
             .add(1, &[KeyValue::new("account", account.to_owned())]);
+    }
+
+    pub(super) fn credential_failed(
+        &self,
+        account: &str,
+        key: &'static str,
+        position: usize,
+        problem: &'static str,
+    ) {
+        let labels = [
+            KeyValue::new("account", account.to_owned()),
+            KeyValue::new("key", key),
+            KeyValue::new("position", position.to_string()),
+            KeyValue::new("problem", problem),
+        ];
+        self.credential_failures.add(1, &labels);
     }
 
     pub(super) fn foreign_api_domain(&self, account: &str) {

@@ -18,6 +18,7 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Unreadable};
+use super::credentials::Pair;
 use crate::config::{AccountConfig, ForwardProxy, UpstreamConfig};
 
 /// The path of the token endpoint. Source: <https://www.bigin.com/developer/docs/apis/v2/self-client-refresh-token-usage.html>.
@@ -28,6 +29,13 @@ const MAX_ANSWER: usize = 16 * 1024;
 
 /// The longest token that is believed. Zoho's have 70 characters.
 const MAX_TOKEN: usize = 2048;
+
+/// Those of the refusals below that are about the client and not about the refresh token.
+const OF_THE_CLIENT: [&str; 3] = [
+    "invalid_client",
+    "invalid_client_secret",
+    "unauthorized_client",
+];
 
 /// What Zoho answers to credentials that only people can mend.
 /// Source: <https://help.zoho.com/portal/en/community/topic/kaizen-4-troubleshooting-oauth2-0>.
@@ -78,12 +86,16 @@ impl Failure {
             Self::Throttled(_) => "throttled",
         }
     }
+
+    /// Whether it is the client, with its secret, that is refused. Otherwise it is the refresh token.
+    pub(super) fn is_about_the_client(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if OF_THE_CLIENT.contains(refusal))
+    }
 }
 
-/// The credentials of one account and the way to its accounts server.
+/// The OAuth client of one account and the way to its accounts server.
 pub(super) struct Grant {
     client: ZohoClient,
-    refresh_token: RefreshToken,
     http: TokenHttp,
 }
 
@@ -92,22 +104,22 @@ impl Grant {
     pub(super) fn new(account: &AccountConfig, http: reqwest::Client) -> Self {
         let token_url = TokenUrl::from_url(account.accounts.join(TOKEN_PATH));
         let client = Client::new(ClientId::new(account.client_id.clone()))
-            .set_client_secret(ClientSecret::new(account.client_secret.expose().to_owned()))
             // Zoho documents the form body; oauth2's own default would be Basic authentication.
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(token_url);
         Self {
             client,
-            refresh_token: RefreshToken::new(account.refresh_token.expose().to_owned()),
             http: TokenHttp(http),
         }
     }
 
     /// Asks for an access token, once.
-    pub(super) async fn refresh(&self) -> Result<Granted, Failure> {
-        let answer = self
-            .client
-            .exchange_refresh_token(&self.refresh_token)
+    pub(super) async fn refresh(&self, pair: &Pair) -> Result<Granted, Failure> {
+        let client_secret = ClientSecret::new(pair.client_secret.expose().to_owned());
+        let refresh_token = RefreshToken::new(pair.refresh_token.expose().to_owned());
+        let client = self.client.clone().set_client_secret(client_secret);
+        let answer = client
+            .exchange_refresh_token(&refresh_token)
             .request_async(&self.http)
             .await;
         granted(&answer.map_err(|error| classify(&error))?)
@@ -189,7 +201,7 @@ fn classify(error: &RequestTokenError<TokenHttpError, BasicErrorResponse>) -> Fa
 }
 
 /// The field that Zoho adds to RFC 6749's answer.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct ZohoFields {
     api_domain: Option<String>,
 }
@@ -287,7 +299,7 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::config::{self, Environment};
+    use crate::config::{self, Environment, Secret};
 
     const THROTTLED: &str =
         "You have made too many requests continuously. Please try again after some time.";
@@ -297,7 +309,15 @@ mod tests {
         let server = MockServer::start().await;
         let token_endpoint = Mock::given(method("POST")).and(path(TOKEN_PATH));
         token_endpoint.respond_with(answer).mount(&server).await;
-        (grant_at(&server.uri()).refresh().await, server)
+        (grant_at(&server.uri()).refresh(&pair()).await, server)
+    }
+
+    fn pair() -> Pair {
+        let secret = |text| Secret::parse(text).unwrap_or_else(|it| panic!("{it}"));
+        Pair {
+            client_secret: secret("s&=%"),
+            refresh_token: secret("1000.r"),
+        }
     }
 
     fn grant_at(accounts_url: &str) -> Grant {
@@ -465,7 +485,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
 
-        let failure = grant_at(&url).refresh().await.err().unwrap();
+        let failure = grant_at(&url).refresh(&pair()).await.err().unwrap();
 
         assert_eq!(failure, Failure::Unreached("no connection"));
     }

@@ -1,7 +1,8 @@
 //! The task that keeps one refresh token's access token fresh. It never ends, and no request drives it.
 //!
 //! Each turn is one wait and at most one token request. A panic in a turn counts as a failed request: the budget, the
-//! waits and the slot are the keeper's own and survive it.
+//! waits and the slot are the keeper's own and survive it. Credentials that have changed are tried at once, beside those that
+//! have proved themselves; a permanent refusal leads on to the next ones.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, MutexGuard};
@@ -13,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::access::{AccessToken, Trial};
 use super::budget::{Budget, SharedBudget};
+use super::credentials::{Credentials, Pair};
 use super::grant::{Failure, Grant, Granted};
 use super::schedule::Schedule;
 use super::slot::{Slot, Standing};
@@ -23,6 +25,7 @@ use crate::zoho::Origin;
 /// Keeps the token in one slot fresh.
 pub struct Keeper {
     slot: Arc<Slot>,
+    credentials: Credentials,
     grant: Grant,
     api: Origin,
     budget: SharedBudget,
@@ -36,6 +39,10 @@ pub struct Keeper {
     renew_at: Instant,
     /// Failures forbid any request before.
     not_before: Instant,
+    /// When credentials that have not proved themselves yet are tried beside those that have.
+    prove_at: Instant,
+    /// When the credential files are looked at next.
+    look_at: Instant,
     /// The version that Zoho's API has never accepted and refused, once that is dealt with.
     refused: u64,
 }
@@ -44,13 +51,14 @@ impl Keeper {
     /// A keeper of `slot` that asks through `grant`, inside `budget`, and expects tokens for `api`.
     pub(super) fn new(
         slot: Arc<Slot>,
-        (grant, api): (Grant, Origin),
+        (credentials, grant, api): (Credentials, Grant, Origin),
         (budget, config): (SharedBudget, &TokenConfig),
         observer: TokenObserver,
     ) -> Self {
         let now = Instant::now();
         Self {
             slot,
+            credentials,
             grant,
             api,
             budget,
@@ -60,6 +68,8 @@ impl Keeper {
             version: 0,
             renew_at: now,
             not_before: now,
+            prove_at: now,
+            look_at: now,
             refused: 0,
         }
     }
@@ -79,17 +89,33 @@ impl Keeper {
         }
     }
 
-    /// Waits until a token request is due, or until a request rejects the token; then asks, if it is due.
+    /// Waits until a token request is due, until a request rejects the token, or until credentials change; then asks, if it
+    /// is due.
     async fn turn(&mut self) {
+        if self.look_at <= Instant::now() {
+            self.look().await;
+        }
         let due = self.due();
         if due <= Instant::now() {
             return self.renew().await;
         }
         if self.slot.rest(self.earliest()) {
             tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
+                () = tokio::time::sleep_until(due.min(self.look_at)) => {}
                 // Losing this branch loses nothing: a wake-up that comes meanwhile is kept for the next turn.
                 () = self.slot.woken() => {}
+            }
+        }
+    }
+
+    /// Looks at the credential files. A new secret is tried at once, even while a refusal is waited out.
+    async fn look(&mut self) {
+        self.look_at = Instant::now() + self.schedule.look_interval();
+        if self.credentials.look().await {
+            let now = Instant::now();
+            self.prove_at = now;
+            if matches!(self.slot.standing(), Standing::Failed(Failure::Refused(_))) {
+                self.not_before = now;
             }
         }
     }
@@ -100,6 +126,11 @@ impl Keeper {
             None => self.not_before,
             Some(token) if token.trial() == Trial::Refused => self.renewal_of_refused(&token),
             Some(_) => self.renew_at,
+        };
+        let wanted = if self.credentials.has_untried() {
+            wanted.min(self.prove_at)
+        } else {
+            wanted
         };
         wanted.max(self.earliest())
     }
@@ -126,24 +157,42 @@ impl Keeper {
     }
 
     async fn renew(&mut self) {
+        self.look().await;
         let begun = Instant::now();
+        let Some(pair) = self.pair(begun) else {
+            let wait = self.schedule.wait_after_transient();
+            return self.fail(Failure::Transient("there are no credentials"), wait);
+        };
         if !self.budget().spend(begun) {
             return;
         }
         self.slot.requesting(begun + self.timeout);
-        let result = self.grant.refresh().await;
+        let result = self.grant.refresh(&pair).await;
         self.budget().ended(begun, Instant::now());
         self.observer.requested(
             begun,
             result.as_ref().map_or_else(Failure::as_str, |_| "ok"),
         );
         match result {
-            Ok(granted) => self.keep(granted, begun),
+            Ok(granted) => {
+                self.credentials.accepted(pair);
+                self.keep(granted, begun);
+            }
+            // With what is left, the next turn goes on as if this one had not been.
+            Err(failure @ Failure::Refused(_)) if self.credentials.refused(&pair, failure) => {}
             Err(failure) => {
                 let wait = self.schedule.wait_after(&failure);
                 self.fail(failure, wait);
             }
         }
+    }
+
+    /// What to present: what is new, if its time has come, else what has proved itself.
+    fn pair(&self, now: Instant) -> Option<Pair> {
+        let proved = self.credentials.proved();
+        proved
+            .filter(|_| now < self.prove_at)
+            .or_else(|| self.credentials.next())
     }
 
     /// Puts a new token into the slot. Its life counts from before the request.
@@ -180,6 +229,10 @@ impl Keeper {
             self.budget().refund();
         }
         self.not_before = Instant::now() + wait;
+        // What could not be tried must not keep from renewal what has proved itself.
+        self.prove_at = self
+            .not_before
+            .max(Instant::now() + self.schedule.wait_to_prove());
         self.slot.finished(Standing::Failed(failure));
         let (account, next_try_s) = (self.observer.account(), wait.as_secs_f64());
         if matches!(failure, Failure::Refused(_)) {
@@ -243,11 +296,14 @@ mod tests {
             .build()
             .unwrap();
         let slot = Arc::new(Slot::new(0, Slot::cache(1)));
+        let observer = telemetry.token_observer(&account.name);
+        let credentials = Credentials::new(account, observer.clone());
+        let grant = Grant::new(account, http);
         let keeper = Keeper::new(
             Arc::clone(&slot),
-            (Grant::new(account, http), account.api.clone()),
+            (credentials, grant, account.api.clone()),
             (SharedBudget::new(&config.token), &config.token),
-            telemetry.token_observer(&account.name),
+            observer,
         );
 
         let running = tokio::time::timeout(Duration::from_secs(10), keeper.run());

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::budget::SharedBudget;
+use super::credentials::Credentials;
 use super::grant::Grant;
 use super::keeper::Keeper;
 use super::slot::Slot;
@@ -44,9 +45,10 @@ pub fn keep(
         let slot = Arc::new(Slot::new(keepers.len(), cache.clone()));
         let grant = Grant::new(account, http.clone());
         let observer = telemetry.token_observer(&account.name);
+        let credentials = Credentials::new(account, observer.clone());
         let keeper = Keeper::new(
             Arc::clone(&slot),
-            (grant, account.api.clone()),
+            (credentials, grant, account.api.clone()),
             (budget.clone(), config),
             observer,
         );

@@ -27,6 +27,12 @@ const REFUSED_WAIT: f64 = 300.0;
 /// After a panic the keeper is at work again within a second.
 const RESTART_WAIT: f64 = 0.9;
 
+/// How often to look whether a credential file has changed.
+const LOOK_INTERVAL: f64 = 10.0;
+
+/// In a long window too: whoever rotates a secret waits as long.
+const LONGEST_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The waits of one keeper.
 pub(super) struct Schedule {
     window: Duration,
@@ -79,6 +85,16 @@ impl Schedule {
         } else {
             wait
         }
+    }
+
+    /// How long to go on with credentials that have proved themselves after others could not be tried.
+    pub(super) fn wait_to_prove(&self) -> Duration {
+        self.seconds(between(LATER_WAITS))
+    }
+
+    /// How long from one look at the credential files to the next.
+    pub(super) fn look_interval(&self) -> Duration {
+        self.seconds(LOOK_INTERVAL).min(LONGEST_LOOK_INTERVAL)
     }
 
     fn seconds(&self, seconds: f64) -> Duration {

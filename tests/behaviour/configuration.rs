@@ -151,6 +151,12 @@ fn a_file_that_is_not_toml_is_told_by_line_without_quoting_it() {
     assert_eq!(error, "line 2: is not valid TOML");
 }
 
+/// The first client secret of the first account.
+fn secret_of(config: &Config) -> &str {
+    let mut usable = config.accounts[0].client_secret.usable();
+    usable.next().unwrap().1.expose()
+}
+
 #[test]
 fn a_secret_comes_from_a_file_or_inline_and_from_exactly_one_of_them() {
     let path = std::env::temp_dir().join(format!("secret-{:016x}", fastrand::u64(..)));
@@ -161,8 +167,7 @@ fn a_secret_comes_from_a_file_or_inline_and_from_exactly_one_of_them() {
     };
     let from_file = |content: &str| {
         std::fs::write(&path, content).unwrap();
-        with(format!("client_secret_file = {path:?}"))
-            .map(|it| it.accounts[0].client_secret.expose().to_owned())
+        with(format!("client_secret_file = {path:?}")).map(|it| secret_of(&it).to_owned())
     };
 
     assert_eq!(from_file("s3cret").unwrap(), "s3cret");
@@ -179,7 +184,7 @@ fn a_secret_comes_from_a_file_or_inline_and_from_exactly_one_of_them() {
     let list = with(format!("client_secret_file = [{path:?}, \"/nonexistent\"]"))
         .ok()
         .unwrap();
-    assert_eq!(list.accounts[0].client_secret.expose(), "first");
+    assert_eq!(secret_of(&list), "first");
     assert!(with(String::new()).is_err());
     assert!(
         with(format!(
@@ -642,7 +647,7 @@ fn a_proxy_is_a_bare_url_and_its_credentials_stand_elsewhere() {
     std::fs::write(&path, "two words").unwrap();
     let error = error(&with_proxy(&format!("proxy_user = \"u\"\n{file}")));
     assert!(
-        error.starts_with("upstream.proxy_password: must "),
+        error.starts_with("upstream.proxy_password_file: must "),
         "{error}"
     );
     std::fs::remove_file(&path).unwrap();

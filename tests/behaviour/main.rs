@@ -14,6 +14,7 @@ mod attempts;
 mod audit;
 mod callers;
 mod configuration;
+mod credentials;
 mod credits;
 mod daily_calls;
 mod egress;

@@ -4,6 +4,7 @@ mod app;
 mod collector;
 mod config;
 mod connect_proxy;
+mod mounted;
 mod program;
 mod raw;
 mod raw_api;
@@ -13,6 +14,7 @@ pub(crate) use app::{Reply, TestApp, assert_unreachable, client, client_at, repl
 pub(crate) use collector::{Collector, attribute};
 pub(crate) use config::config_for;
 pub(crate) use connect_proxy::{ConnectProxy, Manners};
+pub(crate) use mounted::Mounted;
 pub(crate) use program::Program;
 pub(crate) use raw::{Wire, exchange};
 pub(crate) use raw_api::{RawApi, Then};
