@@ -1,5 +1,7 @@
 //! The commands, and what their exit codes mean.
 
+mod enroll;
+
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
@@ -47,6 +49,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Turn a self client's grant code into a refresh token. The client's secret and the code are asked for; or standard
+    /// input holds them, a line each.
+    Enroll(enroll::Enroll),
     /// Try it out: a fake Zoho, and the proxy in front of it on 127.0.0.1:8080. Needs no account and no network.
     Sandbox,
 }
@@ -72,6 +77,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check { config } => {
             with_config(&config, |config| check(&config).unwrap_or_else(failed))
         }
+        Command::Enroll(enroll) => enroll::run(&enroll).unwrap_or_else(failed),
         Command::Sandbox => sandbox().unwrap_or_else(failed),
     }
 }

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod budget;
 mod credentials;
+mod enrolment;
 mod grant;
 mod keeper;
 mod kept;
@@ -16,7 +17,8 @@ mod slot;
 
 pub use access::AccessToken;
 pub use budget::SharedBudget;
-pub use grant::{Failure, http_client};
+pub use enrolment::{Enrolled, enroll};
+pub use grant::{Failure, direct_http_client, http_client};
 pub use keeper::Keeper;
 pub use kept::{Kept, keep};
 pub use slot::{Rejection, Slot, Standing, Unavailable};

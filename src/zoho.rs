@@ -6,8 +6,10 @@ mod code;
 mod data_center;
 mod envelope;
 mod origin;
+mod scope;
 
 pub use code::Code;
 pub use data_center::DataCenter;
 pub use envelope::Envelope;
 pub use origin::{InvalidOrigin, Origin};
+pub use scope::ScopeCheck;

@@ -29,7 +29,7 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Delivery {
         log(&mut state, &parameters, TokenResult::Faulted, None);
         return delivery;
     }
-    let verdict = admitted.and_then(|()| parameters.check(&state.settings));
+    let verdict = admitted.and_then(|()| parameters.check(&state));
     let answer = match verdict {
         Ok(()) => grant(&mut state, &parameters, fault.as_ref(), &shared.api_url),
         Err(refusal) => {
@@ -67,6 +67,10 @@ fn grant(
     state.book.token_issued();
     log(state, parameters, TokenResult::Issued, Some(issued.index));
     let mut body = TokenBody::new(&state.settings, api_url, issued.text);
+    if let Some(code) = parameters.grant_code() {
+        state.used_codes.insert(code.to_owned());
+        body.add_refresh_token(&state.settings);
+    }
     if let Some(fault) = fault {
         body.spoil(fault, lifetime);
     }

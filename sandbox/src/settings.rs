@@ -21,6 +21,8 @@ pub struct Settings {
     /// The one refresh token that is accepted. A made-up one; it never changes and never expires, as at Zoho:
     /// <https://www.zoho.com/accounts/protocol/oauth/web-apps/access-token-expiry.html>.
     pub refresh_token: String,
+    /// The grant code that buys this refresh token, once: a self client's, of the API console.
+    pub grant_code: String,
     /// The scopes of every access token. The default is the least that deletes photos of all modules; the `ALL` scopes
     /// of <https://www.bigin.com/developer/docs/apis/v2/delete-image.html> are understood as well.
     pub scopes: Vec<String>,
@@ -75,6 +77,7 @@ impl Default for Settings {
             client_id: "1000.SANDBOX".to_owned(),
             client_secret: "sandbox-client-secret".to_owned(),
             refresh_token: "1000.sandbox-refresh-token".to_owned(),
+            grant_code: "1000.sandbox-grant-code".to_owned(),
             scopes: Module::ALL
                 .iter()
                 .map(|module| module.delete_scope())

@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) tokens: Tokens,
     pub(crate) throttle: Throttle,
+    /// The grant codes that have been used.
+    pub(crate) used_codes: HashSet<String>,
     pub(crate) credits: Credits,
     /// Records whose photo has been deleted.
     pub(crate) without_photo: HashSet<(Module, u64)>,
@@ -73,6 +75,7 @@ impl State {
             settings,
             tokens: Tokens::new(seed.fork()),
             throttle: Throttle::default(),
+            used_codes: HashSet::new(),
             credits: Credits::default(),
             without_photo: HashSet::new(),
             token_faults: FaultQueue::new(seed.fork()),

@@ -34,11 +34,15 @@ pub(super) fn normalise(
 ) -> Result<(StatusCode, Value), Unreadable> {
     let fields: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
     if let Some(token) = fields.get("access_token").and_then(Value::as_str) {
+        let text = |name| fields.get(name).and_then(Value::as_str);
         let token = json!({
             "access_token": token,
+            "refresh_token": text("refresh_token"),
             "token_type": "Bearer",
             "expires_in": lifetime(&fields)?,
-            "api_domain": fields.get("api_domain").and_then(Value::as_str),
+            // Zoho divides them by commas too.
+            "scope": text("scope").map(|scopes| scopes.replace(',', " ")),
+            "api_domain": text("api_domain"),
         });
         return Ok((StatusCode::OK, token));
     }

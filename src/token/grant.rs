@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
     StandardRevocableToken, StandardTokenIntrospectionResponse, StandardTokenResponse,
     TokenResponse, TokenUrl,
 };
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Unreadable};
 use super::credentials::Pair;
-use crate::config::{AccountConfig, ForwardProxy, UpstreamConfig};
+use crate::config::{ForwardProxy, Secret, UpstreamConfig};
+use crate::zoho::Origin;
 
 /// The path of the token endpoint. Source: <https://www.bigin.com/developer/docs/apis/v2/self-client-refresh-token-usage.html>.
 const TOKEN_PATH: &str = "/oauth/v2/token";
@@ -57,6 +58,13 @@ pub(super) struct Granted {
     pub(super) lifetime: Duration,
     /// The API host that Zoho names with it. Not to be trusted as an address.
     pub(super) api_domain: Option<String>,
+}
+
+/// What a grant code brought.
+pub(super) struct Brought {
+    pub(super) refresh_token: Option<String>,
+    /// Divided by spaces.
+    pub(super) scopes: Option<String>,
 }
 
 /// Why no token was issued.
@@ -100,10 +108,10 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// The grant of an account, over a client made by [`http_client`].
-    pub(super) fn new(account: &AccountConfig, http: reqwest::Client) -> Self {
-        let token_url = TokenUrl::from_url(account.accounts.join(TOKEN_PATH));
-        let client = Client::new(ClientId::new(account.client_id.clone()))
+    /// The grant of a client at an accounts server, over an HTTP client made here.
+    pub(super) fn new(accounts: &Origin, client_id: &str, http: reqwest::Client) -> Self {
+        let token_url = TokenUrl::from_url(accounts.join(TOKEN_PATH));
+        let client = Client::new(ClientId::new(client_id.to_owned()))
             // Zoho documents the form body; oauth2's own default would be Basic authentication.
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(token_url);
@@ -124,6 +132,29 @@ impl Grant {
             .await;
         granted(&answer.map_err(|error| classify(&error))?)
     }
+
+    /// Exchanges a grant code, once.
+    pub(super) async fn exchange(
+        &self,
+        client_secret: &Secret,
+        code: &Secret,
+    ) -> Result<Brought, Failure> {
+        let client_secret = ClientSecret::new(client_secret.expose().to_owned());
+        let client = self.client.clone().set_client_secret(client_secret);
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+            .request_async(&self.http)
+            .await
+            .map_err(|error| classify(&error))?;
+        let scopes = answer.scopes().map(|scopes| {
+            let texts: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            texts.join(" ")
+        });
+        Ok(Brought {
+            refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
+            scopes,
+        })
+    }
 }
 
 /// The client for every accounts server: nothing that could carry a secret elsewhere.
@@ -132,21 +163,32 @@ pub fn http_client(
     upstream: &UpstreamConfig,
     timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    let client = reqwest::Client::builder()
+    let client = careful_client(tls, timeout).connect_timeout(upstream.connect_timeout);
+    match &upstream.proxy {
+        None => client.build(),
+        Some(proxy) => client.proxy(way_through(proxy)?).build(),
+    }
+}
+
+/// The same for whoever has no configuration: no proxy, and no limit of its own for connecting.
+pub fn direct_http_client(
+    tls: &rustls::ClientConfig,
+    timeout: Duration,
+) -> reqwest::Result<reqwest::Client> {
+    careful_client(tls, timeout).build()
+}
+
+fn careful_client(tls: &rustls::ClientConfig, timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .tls_backend_preconfigured(tls.clone())
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         // Those of the environment.
         .no_proxy()
         .retry(reqwest::retry::never())
-        .connect_timeout(upstream.connect_timeout)
         .timeout(timeout)
         // One request an hour: a kept connection would be stale each time.
-        .pool_max_idle_per_host(0);
-    match &upstream.proxy {
-        None => client.build(),
-        Some(proxy) => client.proxy(way_through(proxy)?).build(),
-    }
+        .pool_max_idle_per_host(0)
 }
 
 /// Encrypted connections alone go through the proxy: others stay on this host.
@@ -332,7 +374,8 @@ mod tests {
         let tls = crate::upstream::tls_config(&rustls::RootCertStore::empty(), false).unwrap();
         let patience = Duration::from_millis(500);
         Grant::new(
-            &config.accounts[0],
+            &config.accounts[0].accounts,
+            "1000.ID",
             http_client(&tls, &config.upstream, patience).unwrap(),
         )
     }

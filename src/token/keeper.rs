@@ -298,7 +298,7 @@ mod tests {
         let slot = Arc::new(Slot::new(0, Slot::cache(1)));
         let observer = telemetry.token_observer(&account.name);
         let credentials = Credentials::new(account, observer.clone());
-        let grant = Grant::new(account, http);
+        let grant = Grant::new(&account.accounts, &account.client_id, http);
         let keeper = Keeper::new(
             Arc::clone(&slot),
             (credentials, grant, account.api.clone()),

@@ -43,7 +43,7 @@ pub fn keep(
             .find(|(other, _)| other.shares_budget_with(account))
             .map_or_else(|| SharedBudget::new(config), |(_, it)| it.budget.clone());
         let slot = Arc::new(Slot::new(keepers.len(), cache.clone()));
-        let grant = Grant::new(account, http.clone());
+        let grant = Grant::new(&account.accounts, &account.client_id, http.clone());
         let observer = telemetry.token_observer(&account.name);
         let credentials = Credentials::new(account, observer.clone());
         let keeper = Keeper::new(

@@ -18,6 +18,7 @@ mod credentials;
 mod credits;
 mod daily_calls;
 mod egress;
+mod enroll;
 // These two have folders of their own, and no binaries of their own, which would have to be linked too.
 #[path = "../failures/mod.rs"]
 mod failures;

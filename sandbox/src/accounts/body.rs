@@ -13,6 +13,8 @@ use crate::settings::{ApiDomain, Settings};
 pub(super) struct TokenBody {
     access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_domain: Option<String>,
@@ -27,6 +29,7 @@ impl TokenBody {
     pub(super) fn new(settings: &Settings, own_url: &str, access_token: String) -> Self {
         let mut body = Self {
             access_token,
+            refresh_token: None,
             scope: settings.scope_in_answer.then(|| settings.scopes.join(" ")),
             api_domain: match &settings.api_domain {
                 ApiDomain::Own => Some(own_url.to_owned()),
@@ -39,6 +42,11 @@ impl TokenBody {
         };
         body.tell_lifetime(settings.token_lifetime());
         body
+    }
+
+    /// Adds what a grant code buys.
+    pub(super) fn add_refresh_token(&mut self, settings: &Settings) {
+        self.refresh_token = Some(settings.refresh_token.clone());
     }
 
     /// Whole seconds are told as seconds. A fraction only fits into the form that Zoho's own SDKs know as well:

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ledger::TokenResult;
-use crate::settings::Settings;
+use crate::state::State;
 use crate::wire::{Answer, Request};
 
 /// Zoho's body for too many token requests, to the letter. It has been seen with 400 and with 200.
@@ -49,14 +49,33 @@ impl Parameters {
     /// Zoho documents none of the errors of this endpoint completely. `invalid_client` has been seen for a wrong id and
     /// for a wrong secret, `invalid_code` for a wrong refresh token; the other two are this sandbox's reading of
     /// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>.
-    pub(super) fn check(&self, settings: &Settings) -> Result<(), Refusal> {
+    pub(super) fn check(&self, state: &State) -> Result<(), Refusal> {
+        let settings = &state.settings;
         if !self.is_post {
             return Err(Refusal::Error("invalid_request"));
         }
-        self.expect("grant_type", "refresh_token", "unsupported_grant_type")?;
+        if !self.brings_a_code() {
+            self.expect("grant_type", "refresh_token", "unsupported_grant_type")?;
+        }
         self.expect("client_id", &settings.client_id, "invalid_client")?;
         self.expect("client_secret", &settings.client_secret, "invalid_client")?;
-        self.expect("refresh_token", &settings.refresh_token, "invalid_code")
+        match self.grant_code() {
+            Some(code) if state.used_codes.contains(code) => Err(Refusal::Error("invalid_code")),
+            Some(_) => self.expect("code", &settings.grant_code, "invalid_code"),
+            None => self.expect("refresh_token", &settings.refresh_token, "invalid_code"),
+        }
+    }
+
+    /// The grant code, if this is a request for a refresh token:
+    /// <https://www.bigin.com/developer/docs/apis/v2/self-client-get-access-token.html>.
+    pub(super) fn grant_code(&self) -> Option<&str> {
+        let code = self.by_name.get("code").map_or("", String::as_str);
+        self.brings_a_code().then_some(code)
+    }
+
+    fn brings_a_code(&self) -> bool {
+        let grant_type = self.by_name.get("grant_type");
+        grant_type.is_some_and(|grant_type| grant_type == "authorization_code")
     }
 
     fn expect(&self, name: &str, value: &str, error: &'static str) -> Result<(), Refusal> {

@@ -75,6 +75,31 @@ async fn wrong_credentials_are_refused_with_status_200() {
 }
 
 #[tokio::test]
+async fn a_grant_code_buys_the_refresh_token_once() {
+    let zoho = Sandbox::start().await;
+    let with_code = |code| {
+        let form = format!(
+            "grant_type=authorization_code&client_id=1000.SANDBOX&client_secret=sandbox-client-secret&code={code}"
+        );
+        post(
+            "/oauth/v2/token",
+            "application/x-www-form-urlencoded",
+            &form,
+        )
+    };
+
+    let wrong = ask(&zoho, &with_code("1000.another")).await;
+    let right = ask(&zoho, &with_code("1000.sandbox-grant-code")).await;
+    let again = ask(&zoho, &with_code("1000.sandbox-grant-code")).await;
+
+    assert_eq!(wrong.text("error"), "invalid_code");
+    assert_eq!(right.text("refresh_token"), "1000.sandbox-refresh-token");
+    let deleted = ask(&zoho, &delete_photo(&right.text("access_token"), 1)).await;
+    assert_eq!(deleted.status, 200);
+    assert_eq!(again.text("error"), "invalid_code");
+}
+
+#[tokio::test]
 async fn a_new_client_secret_ends_the_old_one() {
     let zoho = Sandbox::start().await;
     zoho.change(|settings| settings.client_secret = "another".to_owned());

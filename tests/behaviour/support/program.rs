@@ -1,9 +1,9 @@
 //! The program, as users run it: a process with arguments, signals, output and an exit code.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
@@ -72,6 +72,17 @@ impl Program {
         let mut command = command();
         command.args(arguments).envs(variables.iter().copied());
         to_the_end(command, config)
+    }
+
+    /// The same, with a standard input.
+    pub(crate) fn run_with_input(arguments: &[String], input: &str) -> (i32, String, String) {
+        let mut command = command();
+        command.args(arguments).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Whoever ends without reading has its reasons.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        said(child.wait_with_output().unwrap())
     }
 
     /// The same, with a standard output of one's own: exit code, standard error.
@@ -210,6 +221,11 @@ fn to_the_end(mut command: Command, config: Option<&str>) -> (i32, String, Strin
     if let Some(path) = &path {
         std::fs::remove_file(path).unwrap();
     }
+    said(output)
+}
+
+/// Exit code, standard output, standard error.
+fn said(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap(),
