@@ -1,18 +1,25 @@
 //! A secret file that may change while the program runs.
 //!
 //! It is read whole at each look, through whatever symbolic links lead to it: Kubernetes changes a mounted secret by swapping
-//! one above the file. Invariant: a look tells what is new since the last one, and nothing twice.
+//! one above the file. Invariants: a look tells what is new since the last one, and nothing twice; it takes a second at most,
+//! and a file that cannot be read to its end holds up one thread and nobody else.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::task::JoinHandle;
+
+/// How long a look may take. Secrets may lie on a network.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A file, and what it held when it was last looked at.
-#[derive(Clone)]
 pub(super) struct Followed {
     path: PathBuf,
     seen: Seen,
+    /// A reading that has not ended: there is never a second one beside it.
+    reading: Option<JoinHandle<Seen>>,
 }
 
 type Seen = Result<SecretString, io::ErrorKind>;
@@ -21,7 +28,11 @@ impl Followed {
     /// The file at `path`, as it is now.
     pub(super) fn at(path: PathBuf) -> Self {
         let seen = read(&path);
-        Self { path, seen }
+        Self {
+            path,
+            seen,
+            reading: None,
+        }
     }
 
     /// What it held when it was last looked at, or why that is not known.
@@ -35,8 +46,14 @@ impl Followed {
     /// Looks again, and says whether there is anything new.
     pub(super) async fn look(&mut self) -> bool {
         let path = self.path.clone();
-        // Secrets may lie on a network.
-        let Ok(seen) = tokio::task::spawn_blocking(move || read(&path)).await else {
+        let reading = self
+            .reading
+            .get_or_insert_with(|| tokio::task::spawn_blocking(move || read(&path)));
+        let Ok(ended) = tokio::time::timeout(PATIENCE, reading).await else {
+            return false;
+        };
+        self.reading = None;
+        let Ok(seen) = ended else {
             return false;
         };
         let is_same = match (&self.seen, &seen) {
@@ -54,8 +71,68 @@ impl Followed {
     }
 }
 
-fn read(path: &PathBuf) -> Seen {
+impl Clone for Followed {
+    fn clone(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            seen: self.seen.clone(),
+            reading: None,
+        }
+    }
+}
+
+fn read(path: &Path) -> Seen {
     std::fs::read_to_string(path)
         .map(SecretString::from)
         .map_err(|error| error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that nobody writes into: reading it never ends. It is removed with the test.
+    struct Pipe(PathBuf);
+
+    impl Pipe {
+        fn new() -> Self {
+            let name = format!("followed-{:016x}", fastrand::u64(..));
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, "secret").unwrap();
+            Self(path)
+        }
+
+        fn blocks(&self) {
+            std::fs::remove_file(&self.0).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(&self.0).status();
+            assert!(made.unwrap().success());
+        }
+
+        fn ends(&self) {
+            std::fs::write(&self.0, "another").unwrap();
+        }
+    }
+
+    impl Drop for Pipe {
+        fn drop(&mut self) {
+            drop(std::fs::remove_file(&self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_to_its_end_holds_up_one_thread_and_no_look_for_long() {
+        let pipe = Pipe::new();
+        let mut followed = Followed::at(pipe.0.clone());
+        pipe.blocks();
+        let begun = tokio::time::Instant::now();
+
+        assert!(!followed.look().await);
+        assert!(!followed.look().await);
+        assert!(begun.elapsed() < 4 * PATIENCE);
+        // One writer lets one reader go on: a second reader would still be waiting.
+        pipe.ends();
+        assert!(followed.look().await);
+
+        assert_eq!(followed.text(), Ok("another"));
+    }
 }

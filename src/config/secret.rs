@@ -168,34 +168,37 @@ impl Place {
     }
 
     fn of_file(path: &str) -> Self {
-        let file = Followed::at(PathBuf::from(path));
         let mut place = Self {
-            file: None,
+            file: Some(Followed::at(PathBuf::from(path))),
             usable: None,
             problem: None,
         };
-        place.take(file);
+        place.take();
         place
     }
 
     async fn look(&mut self) -> bool {
-        let Some(mut file) = self.file.clone() else {
-            return false;
+        let is_new = match &mut self.file {
+            Some(file) => file.look().await,
+            None => false,
         };
-        let is_new = file.look().await;
         if is_new {
-            self.take(file);
+            self.take();
         }
         is_new
     }
 
     /// Takes what the file holds, if it can be used.
-    fn take(&mut self, file: Followed) {
-        let secret = file
-            .text()
-            .and_then(|text| Secret::parse(text).map_err(str::to_owned));
-        self.problem = secret.as_ref().err().cloned();
-        self.usable = secret.ok().or(self.usable.take());
-        self.file = Some(file);
+    fn take(&mut self) {
+        let text = self.file.as_ref().map(Followed::text);
+        let secret = text.map(|text| Secret::parse(text?).map_err(str::to_owned));
+        match secret {
+            Some(Ok(secret)) => {
+                self.usable = Some(secret);
+                self.problem = None;
+            }
+            Some(Err(problem)) => self.problem = Some(problem),
+            None => {}
+        }
     }
 }
