@@ -1,5 +1,6 @@
 //! The commands, and what their exit codes mean.
 
+mod doctor;
 mod enroll;
 
 use std::fmt::Display;
@@ -31,7 +32,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ended as asked, every accepted request answered
-  1  could not start, or failed while it ran
+  1  could not start, or failed while it ran; doctor: somebody must act
   2  the command line or the configuration is wrong
   3  ended as asked, but requests were cut: the drain took too long, or a second signal came";
 
@@ -45,6 +46,12 @@ enum Command {
     },
     /// Check a configuration and print what is in effect, without secrets.
     Check {
+        /// A TOML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Examine what each account needs: names, connections, TLS, clocks, one token request. Deletes nothing.
+    Doctor {
         /// A TOML file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
@@ -77,6 +84,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check { config } => {
             with_config(&config, |config| check(&config).unwrap_or_else(failed))
         }
+        Command::Doctor { config } => with_config(&config, |config| {
+            doctor::run(&config).unwrap_or_else(failed)
+        }),
         Command::Enroll(enroll) => enroll::run(&enroll).unwrap_or_else(failed),
         Command::Sandbox => sandbox().unwrap_or_else(failed),
     }

@@ -12,6 +12,7 @@ mod enrolment;
 mod grant;
 mod keeper;
 mod kept;
+mod once;
 mod schedule;
 mod slot;
 
@@ -21,4 +22,5 @@ pub use enrolment::{Enrolled, enroll};
 pub use grant::{Failure, direct_http_client, http_client};
 pub use keeper::Keeper;
 pub use kept::{Kept, keep};
+pub use once::ask_once;
 pub use slot::{Rejection, Slot, Standing, Unavailable};

@@ -17,6 +17,16 @@ pub(super) struct Pair {
     pub(super) refresh_token: Secret,
 }
 
+impl Pair {
+    /// What is presented first, if nothing is known of it yet.
+    pub(super) fn first_of(account: &AccountConfig) -> Option<Self> {
+        Some(Self {
+            client_secret: account.client_secret.usable().next()?.1.clone(),
+            refresh_token: account.refresh_token.usable().next()?.1.clone(),
+        })
+    }
+}
+
 /// Everything that may be presented for one account.
 pub(super) struct Credentials {
     client_secrets: Candidates,

@@ -96,7 +96,8 @@ impl Failure {
     }
 
     /// Whether it is the client, with its secret, that is refused. Otherwise it is the refresh token.
-    pub(super) fn is_about_the_client(&self) -> bool {
+    #[must_use]
+    pub fn is_about_the_client(&self) -> bool {
         matches!(self, Self::Refused(refusal) if OF_THE_CLIENT.contains(refusal))
     }
 }

@@ -75,6 +75,11 @@ impl Connector {
             .or(Err(Unreachable::Closed))
     }
 
+    /// Makes a connection for nothing but to know whether one can be made.
+    pub async fn try_to_connect(&self) -> Result<(), Unreachable> {
+        self.connect().await.map(drop)
+    }
+
     async fn open(&self) -> Result<Stream, Unreachable> {
         let tcp = self
             .tcp

@@ -105,7 +105,7 @@ fn no_other_source_file_knows_a_host_of_zohos() {
 }
 
 /// Two organisations, each with a Zoho of its own.
-fn two_accounts(first: &Sandbox, second: &Sandbox, keys: &str) -> String {
+pub(crate) fn two_accounts(first: &Sandbox, second: &Sandbox, keys: &str) -> String {
     let account = |name: &str, zoho: &Sandbox| {
         let settings = zoho.settings();
         format!(

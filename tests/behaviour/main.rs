@@ -17,6 +17,7 @@ mod configuration;
 mod credentials;
 mod credits;
 mod daily_calls;
+mod doctor;
 mod egress;
 mod enroll;
 // These two have folders of their own, and no binaries of their own, which would have to be linked too.
