@@ -256,6 +256,12 @@ async fn a_new_secret_that_cannot_be_tried_does_not_keep_the_old_one_from_renewi
 
     assert_eq!(zoho.ledger().token_requests, 3);
     assert!(failures(&app, &[]).await < 0.5, "it is still to be tried");
+
+    // Whoever mends it in the meantime does not wait for the next try of what is gone.
+    zoho.change(|settings| settings.client_secret = "next-secret".to_owned());
+    mounted.swap(&files("next-secret", TOKEN));
+    until_token_requests(&zoho, 4).await;
+    assert_eq!(zoho.ledger().tokens_issued, 3);
 }
 
 #[tokio::test]
