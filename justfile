@@ -28,6 +28,16 @@ bench *parts:
 fuzz seconds="600":
     fuzz/run {{seconds}}
 
+# Breaks the code in each way that .cargo/mutants.toml names, and says which breakages no test notices; hours on two cores.
+# `just mutants --re src/target.rs` breaks one file. Needs cargo-mutants (cargo install cargo-mutants --locked).
+mutants *args:
+    PROPTEST_MAX_SHRINK_ITERS=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants {{args}}
+
+# What the tests run through, by file. Needs cargo-llvm-cov (cargo install cargo-llvm-cov --locked).
+coverage:
+    cargo llvm-cov nextest --locked --lib --bins --test behaviour --summary-only \
+        -E 'not (test(smuggling::) | test(five_second))'
+
 # The proofs in full, which print the figures of docs/evidence.md: some twelve minutes, on two cores that have nothing
 # else to do, with nginx and haproxy installed. `just evidence ledger` is one part; others: attack, overload, rollout.
 evidence part="":

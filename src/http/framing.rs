@@ -143,7 +143,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_time_is_a_decimal_number_of_seconds_and_nothing_else(
-            text in "[0-9]{1,12}([.][0-9]{1,6})?|[0-9 .+e-]{0,5}|[0-9]{300,400}",
+            text in "[+ -]?[0-9]{0,9}[.]?[0-9]{0,6}(e[0-9])?|[0-9]{300,400}",
         ) {
             let parts: Vec<&str> = text.split('.').collect();
             let is_number = parts.len() <= 2
@@ -157,6 +157,18 @@ mod tests {
                 prop_assert!((whole..=whole + 1).contains(&given.as_secs()));
             }
         }
+    }
+
+    #[test]
+    fn a_time_is_said_once_or_not_at_all() {
+        let timeout = |values: &[&str]| {
+            let values = values.iter().map(|it| it.parse().unwrap());
+            request_timeout(&values.map(|it| (REQUEST_TIMEOUT.clone(), it)).collect())
+        };
+
+        assert_eq!(timeout(&[]), Ok(None));
+        assert_eq!(timeout(&["2"]), Ok(Some(Duration::from_secs(2))));
+        assert_eq!(timeout(&["2", "2"]), Err(FramingError::RequestTimeout));
     }
 
     fn with(headers: &[(&'static str, &'static str)]) -> Result<(), FramingError> {

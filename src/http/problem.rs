@@ -342,3 +342,23 @@ fn error_of_invalid(why: InvalidAnswer) -> &'static str {
 fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn who_comes_again_after_whole_seconds_is_not_early_and_at_most_a_second_late(
+            nanoseconds in 1..10_u64.pow(18),
+        ) {
+            let wait = Duration::from_nanos(nanoseconds);
+
+            let told = Duration::from_secs(whole_seconds(wait));
+
+            prop_assert!(wait <= told && told < wait + Duration::from_secs(1));
+        }
+    }
+}

@@ -184,3 +184,166 @@ fn is_plainly_chunked(coding: &HeaderValue, headers: &HeaderMap) -> bool {
     let alone = times == 1 && !headers.contains_key(CONTENT_LENGTH);
     alone && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+
+    const DELETED: &str = r#"{"code":"SUCCESS","details":{},"message":"x","status":"success"}"#;
+
+    /// The refusal with this code.
+    fn refusal(code: &str) -> String {
+        format!(r#"{{"code":"{code}","details":{{}},"message":"x","status":"error"}}"#)
+    }
+
+    fn read(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Answer, InvalidAnswer> {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let (head, ()) = response.body(()).unwrap().into_parts();
+        Answer::read(head, Bytes::from(body.to_owned()))
+    }
+
+    fn refused(status: u16, code: &str) -> Answer {
+        read(status, &[], &refusal(code)).ok().unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_believed_if_its_status_and_its_body_agree() {
+        for status in 100..1000 {
+            let read = |body: &str| read(status, &[], body).map(|answer| answer.outcome());
+            let expected = match status {
+                200..300 => [
+                    Ok(Outcome::Deleted),
+                    Err(InvalidAnswer::Envelope),
+                    Err(InvalidAnswer::Envelope),
+                ],
+                400..500 => [
+                    Err(InvalidAnswer::Envelope),
+                    Ok(Outcome::Refused),
+                    Err(InvalidAnswer::Envelope),
+                ],
+                502..=504 => [
+                    Err(InvalidAnswer::Envelope),
+                    Ok(Outcome::Unknown),
+                    Err(InvalidAnswer::Gateway),
+                ],
+                500..600 => [
+                    Err(InvalidAnswer::Envelope),
+                    Ok(Outcome::Unknown),
+                    Err(InvalidAnswer::Envelope),
+                ],
+                _ => [Err(InvalidAnswer::Status); 3],
+            };
+
+            let bodies = [DELETED, &refusal("NO_PERMISSION"), "<html>"];
+
+            assert_eq!(bodies.map(read), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_encoded_or_whose_end_is_in_doubt_is_not_believed() {
+        let wrong = |headers: &[(&str, &str)]| read(200, headers, DELETED).err();
+
+        for headers in [
+            &[("content-encoding", "identity")][..],
+            &[("transfer-encoding", "Chunked")],
+            &[("content-length", "64")],
+        ] {
+            assert_eq!(wrong(headers), None, "{headers:?}");
+        }
+        assert_eq!(
+            wrong(&[("content-encoding", "gzip")]),
+            Some(InvalidAnswer::Encoded)
+        );
+        for headers in [
+            &[("transfer-encoding", "identity")][..],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "chunked"),
+            ],
+            &[("transfer-encoding", "chunked"), ("content-length", "64")],
+        ] {
+            assert_eq!(wrong(headers), Some(InvalidAnswer::Framing), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn three_headers_go_on_and_their_numbers_are_understood() {
+        let headers = [
+            ("content-type", "application/json"),
+            ("retry-after", "7"),
+            ("x-api-credits-remaining", "42"),
+            ("set-cookie", "a=b"),
+            ("server", "z"),
+        ];
+        let answer = read(200, &headers, DELETED).ok().unwrap();
+        let passed_on: Vec<_> = answer
+            .headers_passed_on()
+            .map(|(name, _)| name.as_str())
+            .collect();
+
+        assert_eq!(
+            passed_on,
+            ["content-type", "retry-after", "x-api-credits-remaining"]
+        );
+        assert_eq!(answer.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(answer.credits_remaining(), Some(42));
+        for wrong in [
+            "",
+            "-1",
+            "0.5",
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+            "99999999999999999999",
+        ] {
+            let answer = read(200, &[("retry-after", wrong)], DELETED).ok().unwrap();
+            assert_eq!(
+                (answer.retry_after(), answer.credits_remaining()),
+                (None, None),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_is_rejected_by_401_with_three_codes_and_accepted_by_whoever_has_looked_at_it() {
+        for (status, code, rejects, accepts) in [
+            (401, "INVALID_TOKEN", true, false),
+            (401, "INVALID_OAUTHTOKEN", true, false),
+            (401, "AUTHENTICATION_FAILURE", true, false),
+            (400, "INVALID_TOKEN", false, true),
+            (401, "OAUTH_SCOPE_MISMATCH", false, true),
+            (403, "NO_PERMISSION", false, true),
+            (404, "INVALID_URL_PATTERN", false, false),
+            (429, "TOO_MANY_REQUESTS", false, false),
+            (500, "INTERNAL_ERROR", false, false),
+        ] {
+            let answer = refused(status, code);
+            assert_eq!(
+                (answer.rejects_token(), answer.accepts_token()),
+                (rejects, accepts),
+                "{status} {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn gateways_and_too_many_calls_at_once_are_known_by_the_status() {
+        for status in 400..600 {
+            let answer = refused(status, "OTHER");
+            assert_eq!(
+                answer.is_of_a_gateway(),
+                (502..=504).contains(&status),
+                "{status}"
+            );
+            assert_eq!(answer.says_too_many_at_once(), status == 429, "{status}");
+        }
+        let spent = refusal("TOO_MANY_REQUESTS").replace("\"x\"", "\"no credits\"");
+        assert!(!read(429, &[], &spent).ok().unwrap().says_too_many_at_once());
+    }
+}

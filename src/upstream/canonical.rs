@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn no_other_head_is_canonical() {
         let path = "/bigin/v2/Contacts/1/photo";
-        let spoilt: [fn(&mut Request<()>); 5] = [
+        let spoilt: [fn(&mut Request<()>); 6] = [
             |request| *request.method_mut() = Method::GET,
             |request| *request.version_mut() = Version::HTTP_10,
             |request| {
@@ -152,6 +152,11 @@ mod tests {
                 );
             },
             |request| drop(request.headers_mut().remove(HOST)),
+            |request| {
+                request
+                    .headers_mut()
+                    .append(ACCEPT, HeaderValue::from_static("text/html"));
+            },
             |request| {
                 drop(
                     request
