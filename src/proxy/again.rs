@@ -99,6 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::upstream::Unreachable;
 
     proptest! {
         #[test]
@@ -124,6 +125,51 @@ mod tests {
                     prop_assert!(*left >= 0);
                 }
             }
+        }
+    }
+
+    fn answer(status: u16, retry_after: Option<&str>, message: &str) -> Result<Answer, CallError> {
+        let code = if status == 429 {
+            "TOO_MANY_REQUESTS"
+        } else {
+            "OTHER"
+        };
+        let body = format!(r#"{{"code":"{code}","message":"{message}","status":"error"}}"#);
+        let mut response = http::Response::builder().status(status);
+        if let Some(wait) = retry_after {
+            response = response.header("retry-after", wait);
+        }
+        let (head, ()) = response.body(()).unwrap().into_parts();
+        Answer::read(head, body.into()).map_err(CallError::InvalidAnswer)
+    }
+
+    #[test]
+    fn what_may_be_otherwise_the_next_time_deserves_a_second_call() {
+        for (result, again) in [
+            (
+                Err(CallError::Unreachable(Unreachable::Refused)),
+                Some(Again::NotSent),
+            ),
+            (Err(CallError::ConnectionLost), Some(Again::Unknown)),
+            (
+                Err(CallError::InvalidAnswer(InvalidAnswer::Incomplete)),
+                Some(Again::Unknown),
+            ),
+            (
+                Err(CallError::InvalidAnswer(InvalidAnswer::Gateway)),
+                Some(Again::Unknown),
+            ),
+            (Err(CallError::InvalidAnswer(InvalidAnswer::Envelope)), None),
+            (Err(CallError::Timeout), None),
+            (Err(CallError::NoTime), None),
+            (answer(502, None, "x"), Some(Again::Unknown)),
+            (answer(500, None, "x"), None),
+            (answer(403, None, "x"), None),
+            (answer(429, None, "x"), Some(Again::Refused)),
+            (answer(429, Some("3"), "x"), None),
+            (answer(429, None, "no credits"), None),
+        ] {
+            assert_eq!(Again::of(&result), again, "{:?}", result.err());
         }
     }
 

@@ -75,7 +75,7 @@ pub enum InvalidAnswer {
 
 impl Answer {
     /// Reads a head and its whole body.
-    pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, InvalidAnswer> {
+    pub(crate) fn read(head: Parts, body: Bytes) -> Result<Self, InvalidAnswer> {
         for (name, coding) in &head.headers {
             if name == CONTENT_ENCODING && coding != "identity" {
                 return Err(InvalidAnswer::Encoded);
