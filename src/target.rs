@@ -253,11 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_shown_without_its_record() {
+    fn a_target_knows_its_record_and_does_not_show_it() {
         let target = Target::parse("/bigin/v2/Products/4711/photo", &accounts()).unwrap();
 
         let shown = format!("{target:?}");
 
+        assert_eq!(target.record_number(), 4711);
         assert!(
             shown.ends_with("/Products") && !shown.contains("4711"),
             "{shown}"
