@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -289,7 +290,10 @@ fn tls_config(args: &Args) -> Option<Arc<ServerConfig>> {
         .collect::<Result<Vec<_>, _>>()
         .expect("--cert holds certificates");
     let key = PrivateKeyDer::from_pem_file(args.text("--key").expect("--key")).expect("a key");
-    let mut config = ServerConfig::builder()
+    // Named: beside a program that brings another one, rustls would not choose.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has ciphers for TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("the key fits the certificate");
