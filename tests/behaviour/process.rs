@@ -27,7 +27,8 @@ async fn sigterm_under_500_requests_a_second_loses_none_and_exits_0() {
     })
     .await;
 
-    let callers = (0..50).map(|_| tokio::spawn(call_until_refused(address)));
+    // A record each: identical deletions that wait for the first token would share calls.
+    let callers = (1..=50).map(|record| tokio::spawn(call_until_refused(address, record)));
     let callers: Vec<_> = callers.collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
     program.signal("TERM");
@@ -49,7 +50,8 @@ async fn sigterm_under_500_requests_a_second_loses_none_and_exits_0() {
 
 /// Calls 10 times a second on kept connections, and connects anew whenever it is asked to. Every request on a connection
 /// that was established must be answered. Ends when nobody listens any more.
-async fn call_until_refused(address: std::net::SocketAddr) -> usize {
+async fn call_until_refused(address: std::net::SocketAddr, record: u32) -> usize {
+    let request = format!("DELETE /bigin/v2/Contacts/{record}/photo HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut answered = 0;
     'connections: loop {
         let Ok(mut stream) = TcpStream::connect(address).await else {
@@ -57,7 +59,7 @@ async fn call_until_refused(address: std::net::SocketAddr) -> usize {
         };
         loop {
             stream
-                .write_all(REQUEST)
+                .write_all(request.as_bytes())
                 .await
                 .expect("the proxy does not cut");
             let mut buffer = [0; 4096];
