@@ -323,10 +323,11 @@ where
         builder.half_close(true);
         // One small buffer and a plain write: gathering two is dearer for the kernel than copying some bytes.
         builder.writev(false);
-        let connection = builder.serve_connection(
+        // Boxed: what is handed into a future would keep its room there beside the room where it is pinned.
+        let mut connection = Box::pin(builder.serve_connection(
             TokioIo::new(Watched::new(stream, Arc::clone(&clocks))),
             service,
-        );
+        ));
         let (limits, shutdown, telemetry) = (
             self.limits.clone(),
             self.shutdown.clone(),
@@ -334,8 +335,7 @@ where
         );
         async move {
             // It is dropped before its place is free.
-            let serving = async {
-                let mut connection = pin!(connection);
+            let serving = async move {
                 tokio::select! {
                     biased;
                     served = clocks.watch(connection.as_mut(), &limits) => served,
