@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// Off, or on until a moment.
 pub(super) struct Stop {
     started: Instant,
-    /// In milliseconds since `started`; 0 is off.
+    /// Twice the milliseconds since `started`, and [`PROBING`]; 0 is off.
     until: AtomicU64,
     /// How long one who finds out has for it, and how long the others wait meanwhile.
     patience: Duration,
@@ -68,7 +68,7 @@ impl Stop {
             return Ok(Pass(None));
         }
         let now = self.now();
-        if until <= now
+        if moment(until) <= now
             && let Some(probe) = self.probe(until, now)
         {
             return Ok(Pass(Some(probe)));
@@ -76,7 +76,7 @@ impl Stop {
         match self.until.load(Ordering::Relaxed) {
             // It was cleared meanwhile.
             0 => Ok(Pass(None)),
-            until => Err(Duration::from_millis(until.saturating_sub(now))),
+            until => Err(Duration::from_millis(moment(until).saturating_sub(now))),
         }
     }
 
@@ -85,10 +85,7 @@ impl Stop {
         loop {
             // Before the look: it hears of what happens from now on.
             let begins = self.began.notified();
-            let left = self
-                .until
-                .load(Ordering::Relaxed)
-                .saturating_sub(self.now());
+            let left = moment(self.until.load(Ordering::Relaxed)).saturating_sub(self.now());
             if left > 0 {
                 return Duration::from_millis(left);
             }
@@ -98,7 +95,7 @@ impl Stop {
 
     /// Of those who come when the time is up, one goes.
     fn probe(&self, since: u64, now: u64) -> Option<Probe<'_>> {
-        let until = now + milliseconds(self.patience);
+        let until = (now + milliseconds(self.patience)) << 1 | PROBING;
         self.until
             .compare_exchange(since, until, Ordering::Relaxed, Ordering::Relaxed)
             .ok()?;
@@ -114,8 +111,8 @@ impl Stop {
     /// On for so long, or for as long as one who finds out has.
     pub(super) fn set(&self, wait: Option<Duration>) {
         let wait = milliseconds(wait.unwrap_or(self.patience)).max(1);
-        let until = self.now().saturating_add(wait);
-        self.until.store(until, Ordering::Relaxed);
+        let until = self.now().saturating_add(wait).min(u64::MAX >> 1);
+        self.until.store(until << 1, Ordering::Relaxed);
         self.began.notify_waiters();
     }
 
@@ -138,6 +135,14 @@ impl Stop {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Marks the moment that a probe has set: a stop that is set to the very same one meanwhile is another stop.
+const PROBING: u64 = 1;
+
+/// The moment behind the mark.
+fn moment(until: u64) -> u64 {
+    until >> 1
 }
 
 #[cfg(test)]
@@ -215,6 +220,8 @@ mod tests {
         for (change, is_set) in [
             (Stop::clear as fn(&Stop), false),
             (|stop: &Stop| stop.set(Some(Duration::from_secs(9))), true),
+            // To the very moment that the pass had set.
+            (|stop: &Stop| stop.set(None), true),
         ] {
             let stop = Stop::off(PATIENCE);
             stop.set(Some(Duration::from_secs(2)));

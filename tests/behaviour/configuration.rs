@@ -680,3 +680,39 @@ fn daily_calls_are_a_number_in_the_file_and_in_the_environment_and_off_without()
         );
     }
 }
+
+#[test]
+fn a_blank_network_is_an_error_and_does_not_let_everybody_in() {
+    for blank in [
+        "[\"\"]",
+        "[\" \"]",
+        "\"\"",
+        "[\"10.0.0.0/8\", \"\"]",
+        "\",\"",
+    ] {
+        let error = error_of(&format!("server.allowed_peers = {blank}\n{ACCOUNT}"));
+        assert!(
+            error.starts_with("server.allowed_peers: must be networks"),
+            "{error}"
+        );
+    }
+    let variable = "BIGIN_PHOTO_PROXY__SERVER__ALLOWED_PEERS";
+    let errors = parse_with(ACCOUNT, &[(variable, ",")].into())
+        .err()
+        .unwrap();
+    assert!(errors[0].contains("must be networks"), "{errors:?}");
+    let none = parse(&format!("server.allowed_peers = []\n{ACCOUNT}"));
+    assert!(none.ok().unwrap().server.allowed_peers.is_empty());
+}
+
+#[test]
+fn an_audit_path_that_is_a_pipe_is_an_error_and_does_not_hold_up_the_start() {
+    let pipe = std::env::temp_dir().join(format!("pipe-{:016x}", fastrand::u64(..)));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+
+    let error = error_of(&format!("audit.path = {pipe:?}\n{ACCOUNT}"));
+
+    assert!(error.starts_with("audit.path: names a pipe"), "{error}");
+    std::fs::remove_file(&pipe).unwrap();
+}
