@@ -19,7 +19,7 @@ mod unreachable;
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use answer::{Answer, InvalidAnswer};
 pub use breaker::Breaker;
@@ -38,7 +38,7 @@ use crate::target::Target;
 use crate::token::AccessToken;
 use crate::zoho::Origin;
 use canonical::Canonical;
-use connection::Unanswered;
+use connection::{Connection, Unanswered};
 
 /// Why a call brought no answer of Zoho's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,25 +117,11 @@ impl Upstream {
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Answer, CallError> {
-        let call = tokio::time::timeout_at(deadline, self.call(target, token, progress)).await;
-        call.unwrap_or(Err(if progress.is_sent() {
-            CallError::Timeout
-        } else {
-            CallError::NoTime
-        }))
-    }
-
-    async fn call(
-        &self,
-        target: &Target,
-        token: &AccessToken,
-        progress: &Progress,
-    ) -> Result<Answer, CallError> {
         loop {
             let (mut connection, is_new) = match self.pool.take() {
                 Some(connection) => (connection, false),
                 // Boxed, because it is rare and large: every request would carry the room for it.
-                None => (Box::pin(self.connector.connect()).await?, true),
+                None => (Box::pin(self.connect(deadline)).await?, true),
             };
             if !token.is_usable() {
                 self.pool.put(connection);
@@ -145,7 +131,7 @@ impl Upstream {
                 .canonical
                 .request(target, token)
                 .ok_or(CallError::NotCanonical)?;
-            match connection.exchange(request, progress).await {
+            match connection.exchange(request, deadline, progress).await {
                 Ok((head, body)) => {
                     // Who sends what is not to be believed may send more of it: that connection is not kept.
                     let answer = Answer::read(head, body)?;
@@ -156,8 +142,14 @@ impl Upstream {
                 Err(Unanswered::Unsent) if !is_new => {}
                 Err(Unanswered::Unsent) => return Err(Unreachable::Closed.into()),
                 Err(Unanswered::Lost) => return Err(CallError::ConnectionLost),
+                Err(Unanswered::Late) => return Err(CallError::Timeout),
                 Err(Unanswered::Invalid(invalid)) => return Err(invalid.into()),
             }
         }
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Connection, CallError> {
+        let connected = timeout_at(deadline, self.connector.connect()).await;
+        Ok(connected.or(Err(CallError::NoTime))??)
     }
 }

@@ -16,6 +16,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     /// Gone when the connection has ended: what still waits in it is handed back when it is dropped.
     driver: Option<Box<Driver>>,
+    /// Goes off at the deadline of a request. Kept, because to put an alarm off is cheaper than to set a new one.
+    alarm: Pin<Box<Sleep>>,
 }
 
 /// Why there is no answer.
@@ -46,6 +49,8 @@ pub(super) enum Unanswered {
     Unsent,
     /// The connection ended before an answer.
     Lost,
+    /// The deadline passed.
+    Late,
     /// There was an answer, but none to believe.
     Invalid(InvalidAnswer),
 }
@@ -59,6 +64,7 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Some(Box::new(driver)),
+            alarm: Box::pin(sleep_until(Instant::now())),
         })
     }
 
@@ -72,14 +78,16 @@ impl Connection {
     pub(super) fn exchange(
         &mut self,
         request: Request<Empty<Bytes>>,
+        deadline: Instant,
         progress: &Progress,
     ) -> impl Future<Output = Result<(Parts, Bytes), Unanswered>> {
         progress.sending();
+        self.alarm.as_mut().reset(deadline);
         let sent = self.sender.try_send_request(request);
         async move {
             let (head, body) = self
                 .drive(sent)
-                .await
+                .await?
                 .map_err(|mut error| {
                     if error.take_message().is_some() {
                         progress.not_carried_out();
@@ -89,17 +97,18 @@ impl Connection {
                     }
                 })?
                 .into_parts();
-            let body = self.drive(whole(body)).await.map_err(Unanswered::Invalid)?;
-            Ok((head, body))
+            let body = self.drive(whole(body)).await?;
+            Ok((head, body.map_err(Unanswered::Invalid)?))
         }
     }
 
-    /// Waits for something that this connection brings, while moving its bytes. What is there already needs no moving.
+    /// Waits until the deadline for something that this connection brings, while moving its bytes. What is there already
+    /// needs no moving.
     ///
     /// Nothing but the driver feeds what is awaited, and that is looked at after each of the driver's moves, so it needs
     /// no waker. The driver's own is left out at first when bytes have come: usually they are all, and taking them would
     /// ring for one more turn of everything.
-    async fn drive<F: Future>(&mut self, awaited: F) -> F::Output {
+    async fn drive<F: Future>(&mut self, awaited: F) -> Result<F::Output, Unanswered> {
         // Unconstrained: a future that is out of budget would say so to the waker that it does not have.
         let mut awaited = pin!(unconstrained(awaited));
         let mut bytes_have_come = false;
@@ -109,11 +118,17 @@ impl Connection {
                 self.poll_driver(&mut unwoken);
             }
             if let Poll::Ready(output) = awaited.as_mut().poll(&mut unwoken) {
-                return Poll::Ready(output);
+                return Poll::Ready(Ok(output));
             }
             bytes_have_come = true;
             self.poll_driver(context);
-            awaited.as_mut().poll(&mut unwoken)
+            if let Poll::Ready(output) = awaited.as_mut().poll(&mut unwoken) {
+                return Poll::Ready(Ok(output));
+            }
+            self.alarm
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(Unanswered::Late))
         })
         .await
     }
