@@ -303,12 +303,12 @@ impl<'a> Deletion<'a> {
         let shared = &self.route.shared;
         shared.breaker.learn(&result, ended);
         if matches!(result, Err(CallError::Timeout)) {
-            shared.gate.shrink_after_time_out();
+            shared.gate.shrink(begun);
         }
         let answer = result?;
         shared.credits.learn(&answer);
         if answer.says_too_many_at_once() {
-            shared.gate.shrink();
+            shared.gate.shrink(begun);
         } else {
             shared.gate.grow();
         }

@@ -231,14 +231,9 @@ impl<S: Default> Gate<S> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Zoho let a call time out.
-    pub(crate) fn shrink_after_time_out(&self) {
-        self.cap.shrink_after_time_out();
-    }
-
-    /// Zoho had more calls than it can take.
-    pub(crate) fn shrink(&self) {
-        self.cap.shrink();
+    /// A call that began then was more than Zoho can take, or timed out.
+    pub(crate) fn shrink(&self, begun: Instant) {
+        self.cap.shrink(begun);
     }
 
     /// Zoho answered, and took the call well.

@@ -1,9 +1,11 @@
 //! How many calls may be in flight at once: the configured number, or fewer while Zoho takes fewer.
 //!
 //! It shrinks by a tenth when Zoho refuses a call as one too many or lets one time out, and grows back by one a second.
+//! Calls that were in flight together tell of one and the same trouble, so all that began before the cap was cut count
+//! once, as congestion does in TCP (RFC 3168, section 6.1.2).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,10 +17,14 @@ pub(super) const GROWS_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Cap {
     now: AtomicUsize,
     most: usize,
-    /// When it was changed last.
-    changed: Mutex<Instant>,
-    /// When a call timed out last.
-    timed_out: Mutex<Option<Instant>>,
+    changes: Mutex<Changes>,
+}
+
+struct Changes {
+    /// When it grew, or there was trouble, last.
+    rests_since: Instant,
+    /// When it was cut last.
+    cut: Option<Instant>,
 }
 
 impl Cap {
@@ -27,8 +33,10 @@ impl Cap {
         Self {
             now: AtomicUsize::new(most),
             most,
-            changed: Mutex::new(Instant::now()),
-            timed_out: Mutex::new(None),
+            changes: Mutex::new(Changes {
+                rests_since: Instant::now(),
+                cut: None,
+            }),
         }
     }
 
@@ -37,23 +45,15 @@ impl Cap {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Zoho let a call time out. All that hang in one stall end together and count once, or nothing would be left.
-    pub(super) fn shrink_after_time_out(&self) {
-        let mut last = self
-            .timed_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < GROWS_EVERY) {
+    /// A call that began then was one too many, or Zoho let it time out: a tenth less, but never nothing.
+    pub(super) fn shrink(&self, begun: Instant) {
+        let mut changes = self.changes();
+        let now = Instant::now();
+        changes.rests_since = now;
+        if changes.cut.is_some_and(|cut| begun <= cut) {
             return;
         }
-        *last = Some(Instant::now());
-        drop(last);
-        self.shrink();
-    }
-
-    /// Zoho had more calls than it can take: a tenth less, but never nothing.
-    pub(super) fn shrink(&self) {
-        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        changes.cut = Some(now);
         let smaller = |cap: usize| Some((cap * 9 / 10).max(1));
         self.now
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller)
@@ -66,13 +66,17 @@ impl Cap {
         if self.now() >= self.most {
             return false;
         }
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if changed.elapsed() < GROWS_EVERY || self.now() >= self.most {
+        let mut changes = self.changes();
+        if changes.rests_since.elapsed() < GROWS_EVERY || self.now() >= self.most {
             return false;
         }
-        *changed = Instant::now();
+        changes.rests_since = Instant::now();
         self.now.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,12 +84,20 @@ impl Cap {
 mod tests {
     use super::*;
 
+    /// A call that began just now is trouble.
+    async fn trouble(cap: &Cap) {
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        cap.shrink(begun);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn trouble_takes_a_tenth_and_a_quiet_second_gives_one_back() {
         let cap = Cap::new(20);
-        cap.shrink();
+        trouble(&cap).await;
         assert_eq!(cap.now(), 18);
-        cap.shrink();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        trouble(&cap).await;
         assert_eq!(cap.now(), 16);
 
         assert!(!cap.grow());
@@ -99,21 +111,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stall_that_many_calls_hang_in_counts_once() {
+    async fn calls_that_were_in_flight_together_count_once_however_late_they_end() {
+        let cap = Cap::new(25);
+        let begun = Instant::now();
+        for _ in 0..10 {
+            tokio::time::advance(GROWS_EVERY).await;
+            cap.shrink(begun);
+        }
+        assert_eq!(cap.now(), 22);
+
+        trouble(&cap).await;
+
+        assert_eq!(cap.now(), 19);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_that_does_not_count_again_still_keeps_it_from_growing() {
         let cap = Cap::new(10);
-        (0..10).for_each(|_| cap.shrink_after_time_out());
-        assert_eq!(cap.now(), 9);
+        let begun = Instant::now();
+        cap.shrink(begun);
         tokio::time::advance(GROWS_EVERY).await;
+        cap.shrink(begun);
 
-        cap.shrink_after_time_out();
-
-        assert_eq!(cap.now(), 8);
+        assert!(!cap.grow());
+        tokio::time::advance(GROWS_EVERY).await;
+        assert!(cap.grow());
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_never_shrinks_to_nothing() {
         let cap = Cap::new(10);
-        (0..100).for_each(|_| cap.shrink());
+        for _ in 0..100 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            trouble(&cap).await;
+        }
 
         assert_eq!(cap.now(), 1);
     }

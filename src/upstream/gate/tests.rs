@@ -73,8 +73,10 @@ fn enter_all(gate: &Gate<()>) -> Vec<Call<'_, ()>> {
 async fn calls_in_flight_beyond_the_cap_give_no_place_back() {
     let gate = gate(10);
     let mut calls = enter_all(&gate);
-    gate.shrink();
-    gate.shrink();
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        gate.shrink(Instant::now());
+    }
     assert_eq!((gate.cap(), gate.in_flight()), (8, 10));
 
     calls.truncate(8);
@@ -91,7 +93,7 @@ async fn calls_in_flight_beyond_the_cap_give_no_place_back() {
 async fn growing_forgives_what_is_beyond_the_cap() {
     let gate = gate(10);
     let calls = enter_all(&gate);
-    gate.shrink();
+    gate.shrink(Instant::now());
     tokio::time::advance(GROWS_EVERY).await;
 
     gate.grow();
@@ -171,7 +173,7 @@ async fn who_leaves_the_line_does_not_stop_the_others() {
 #[tokio::test(start_paused = true)]
 async fn growing_lets_the_next_one_in() {
     let gate = gate(2);
-    gate.shrink();
+    gate.shrink(Instant::now());
     let _call = gate.try_enter().unwrap();
     let mut waiting = in_line(&gate, 1);
     tokio::time::advance(GROWS_EVERY).await;

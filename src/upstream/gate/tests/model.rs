@@ -74,7 +74,10 @@ impl Model<'_> {
                     self.aside.push((self.gate.wait_again(&caller(1)), true));
                 }
             }
-            Event::Shrink => self.gate.shrink(),
+            Event::Shrink => {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                self.gate.shrink(Instant::now());
+            }
             Event::Grow => {
                 tokio::time::advance(GROWS_EVERY).await;
                 self.gate.grow();
