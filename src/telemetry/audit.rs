@@ -17,6 +17,7 @@ use tracing::Level;
 use super::line::key;
 use super::log::Log;
 use super::record::RequestRecord;
+use super::writer::Patient;
 use crate::config::LogFormat;
 use crate::target::Target;
 
@@ -45,7 +46,7 @@ impl Audit {
     pub fn start(file: Option<File>, format: LogFormat) -> io::Result<Self> {
         match file {
             Some(file) => Self::to(file, LogFormat::Json),
-            None => Self::to(io::stdout(), format),
+            None => Self::to(Patient(io::stdout()), format),
         }
     }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::line::Line;
-use super::writer::Writer;
+use super::writer::{Patient, Writer};
 use crate::config::{LogConfig, LogFormat};
 
 /// Where log lines go. Cheap to clone; never blocks.
@@ -25,7 +25,7 @@ pub struct Log {
 
 /// Logs to standard output from now on, for the whole process.
 pub fn start(config: &LogConfig) -> io::Result<Log> {
-    let log = Log::to(io::stdout(), config.format)?;
+    let log = Log::to(Patient(io::stdout()), config.format)?;
     tracing_subscriber::registry()
         .with(EnvFilter::new(&config.level))
         .with(Events(log.clone()))

@@ -4,10 +4,13 @@
 //! moment, so that under load one wake-up and one write serve many lines.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use tokio::sync::Notify;
 
 /// The most that waits to be written: some 2,500 lines.
@@ -165,10 +168,42 @@ impl<W: Write> FarEnd<W> {
     }
 }
 
+/// A far end that is waited for if it has no room. Whoever started the program may have set its standard output so that it
+/// does not block, which all processes that hold it share: it is not ours to change.
+pub(super) struct Patient<W>(pub(super) W);
+
+impl<W: AsFd> Patient<W> {
+    fn wait_to<T>(&mut self, work: impl Fn(&mut W) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match work(&mut self.0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut far_end = [PollFd::new(&self.0, PollFlags::OUT)];
+                    retry_on_intr(|| poll(&mut far_end, None))?;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<W: Write + AsFd> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait_to(|far_end| far_end.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wait_to(W::flush)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Read;
     use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use rustix::io::ioctl_fionbio;
+
+    use super::*;
 
     /// A far end that takes a write only when it is told to.
     struct Gated(Receiver<()>, Sender<Vec<u8>>);
@@ -255,6 +290,24 @@ mod tests {
         end.write(&mut b"four\n".as_slice()).unwrap();
 
         assert_eq!(end.sink.written, b"one\ntw\nfour\n");
+    }
+
+    #[test]
+    fn a_pipe_that_does_not_block_is_waited_for_and_loses_nothing() {
+        let (mut reader, far_end) = io::pipe().unwrap();
+        ioctl_fionbio(&far_end, true).unwrap();
+        let writer = Writer::start("test", Patient(far_end)).unwrap();
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        let lines = CAPACITY / line.len();
+
+        (0..lines).for_each(|_| writer.push(&line));
+        let all = line.repeat(lines);
+        let mut read = vec![0; all.len()];
+        let reading = thread::spawn(move || reader.read_exact(&mut read).map(|()| read));
+        writer.flush(Duration::from_secs(10));
+
+        assert_eq!(writer.lost(), 0);
+        assert!(reading.join().unwrap().unwrap() == all);
     }
 
     #[test]

@@ -270,6 +270,26 @@ async fn no_secret_is_in_any_line_even_when_every_library_traces() {
 }
 
 #[tokio::test]
+async fn a_standard_output_that_does_not_block_is_waited_for_and_loses_no_line() {
+    const REQUESTS: usize = 500;
+    let zoho = Sandbox::start().await;
+    let mut program = Program::serve_unblocked(&config_for(&zoho, ""));
+    let (address, _) = program.addresses();
+    let caller = client();
+
+    // Nobody reads meanwhile: the pipe has room for less.
+    for _ in 0..REQUESTS {
+        let request = caller.get(format!("http://{address}/nothing/is/here"));
+        assert_eq!(request.send().await.unwrap().status(), 404);
+    }
+    program.signal("INT");
+    let (_, log) = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
+
+    assert!(log.len() > 64 * 1024, "{}", log.len());
+    assert_eq!(log.matches("\"request\"").count(), REQUESTS);
+}
+
+#[tokio::test]
 async fn log_lines_for_people_are_text() {
     let zoho = Sandbox::start().await;
     let (program, url) = serving_text(&zoho).await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
@@ -44,6 +45,21 @@ impl Program {
         let mut command = command();
         command.arg("sandbox");
         Self::spawn(command, variables, None)
+    }
+
+    /// The same, with a standard output that was set not to block.
+    pub(crate) fn serve_unblocked(config: &str) -> Self {
+        let path = config_file(config);
+        let (output, stdout) = io::pipe().unwrap();
+        ioctl_fionbio(&stdout, true).unwrap();
+        let mut command = command();
+        command.args(["serve", "--config"]).arg(&path);
+        let child = command.stdout(stdout).stderr(Stdio::piped()).spawn();
+        Self {
+            child: child.unwrap(),
+            output: Box::new(BufReader::new(output)),
+            config: Some(path),
+        }
     }
 
     fn spawn(mut command: Command, variables: &[(&str, &str)], config: Option<PathBuf>) -> Self {
