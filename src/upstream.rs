@@ -28,7 +28,7 @@ pub use credits::{Credits, CreditsSpent};
 pub(crate) use daily::DailyCall;
 pub use daily::{DailyCalls, DailyCallsSpent};
 pub(crate) use gate::{Call, Following, Ticket, Turn};
-pub use gate::{Gate, Overloaded};
+pub use gate::{Gate, Meeting, Overloaded};
 pub use pool::Pool;
 pub use progress::Progress;
 pub(crate) use stop::Pass;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use crate::outcome::Outcome;
-use crate::upstream::{Answer, CallError, Progress};
+use crate::upstream::{Answer, CallError, Meeting, Progress};
 
 /// Where those who share a call meet.
 #[derive(Default)]
@@ -39,6 +39,23 @@ impl SharedCall {
             _ if self.progress.may_be_carried_out() => Err(CallError::Timeout.into()),
             _ => Err(CallError::NoTime.into()),
         }
+    }
+}
+
+impl Meeting for SharedCall {
+    fn abandoned(&self) {
+        let outcome = if self.progress.may_be_carried_out() {
+            Outcome::Unknown
+        } else {
+            Outcome::NotSent
+        };
+        self.result.send_if_modified(|result| {
+            let is_untold = result.is_none();
+            if is_untold {
+                *result = Some(Err(Failure::Fault(outcome)));
+            }
+            is_untold
+        });
     }
 }
 
@@ -77,23 +94,10 @@ impl<'a> Leader<'a> {
     }
 }
 
-/// Dropped without a word, it has panicked.
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        let progress = self.progress();
-        self.progress.take_over(progress);
-        let outcome = if progress.may_be_carried_out() {
-            Outcome::Unknown
-        } else {
-            Outcome::NotSent
-        };
-        self.shared.result.send_if_modified(|result| {
-            let is_untold = result.is_none();
-            if is_untold {
-                *result = Some(Err(Failure::Fault(outcome)));
-            }
-            is_untold
-        });
+        self.progress.take_over(self.progress());
+        self.shared.abandoned();
     }
 }
 

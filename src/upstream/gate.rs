@@ -26,6 +26,12 @@ use cap::Cap;
 pub(crate) use queue::Ticket;
 use queue::{Queue, Wish};
 
+/// Where those who share a call meet.
+pub trait Meeting: Default {
+    /// Whoever was to make the call is gone. If the others have not heard what came of it, they hear that.
+    fn abandoned(&self);
+}
+
 /// The gate of one account, for all data-path threads. `S` is where those who share a call meet.
 pub struct Gate<S> {
     cap: Cap,
@@ -62,17 +68,17 @@ pub enum Overloaded {
 }
 
 /// The right to make a call, given back when dropped.
-pub(crate) struct Call<'a, S: Default>(&'a Gate<S>);
+pub(crate) struct Call<'a, S: Meeting>(&'a Gate<S>);
 
 /// A request in the queue. It leaves when dropped.
-pub(crate) struct Waiting<'a, S: Default> {
+pub(crate) struct Waiting<'a, S: Meeting> {
     gate: &'a Gate<S>,
     ticket: Ticket,
     turn: oneshot::Receiver<Message<S>>,
 }
 
 /// The turn of a request that waited.
-pub(crate) enum Turn<'a, S: Default> {
+pub(crate) enum Turn<'a, S: Meeting> {
     /// It has a place. If others wait for what comes of its call, it meets them there.
     Call(Call<'a, S>, Option<Arc<S>>),
     /// Another one makes the call for it.
@@ -96,7 +102,7 @@ enum Message<S> {
     Shed,
 }
 
-impl<S: Default> Gate<S> {
+impl<S: Meeting> Gate<S> {
     /// A gate with the configured cap and queue.
     #[must_use]
     pub fn new(config: &UpstreamConfig) -> Self {
@@ -262,7 +268,7 @@ impl<S: Default> Gate<S> {
     }
 }
 
-impl<S: Default> Drop for Call<'_, S> {
+impl<S: Meeting> Drop for Call<'_, S> {
     fn drop(&mut self) {
         // Whoever lines up sets the bit first and then looks for free places. So either it finds this one, or the bit is
         // found here.
@@ -272,7 +278,7 @@ impl<S: Default> Drop for Call<'_, S> {
     }
 }
 
-impl<'a, S: Default> Waiting<'a, S> {
+impl<'a, S: Meeting> Waiting<'a, S> {
     /// By what it is known to the gate.
     pub(crate) fn ticket(&self) -> Ticket {
         self.ticket
@@ -302,12 +308,15 @@ impl<'a, S: Default> Waiting<'a, S> {
     }
 }
 
-impl<S: Default> Drop for Waiting<'_, S> {
+impl<S: Meeting> Drop for Waiting<'_, S> {
     fn drop(&mut self) {
         self.turn.close();
         // It may have got a place in the moment in which it gave up.
-        if let Ok(Message::Call(_)) = self.turn.try_recv() {
+        if let Ok(Message::Call(shared)) = self.turn.try_recv() {
             drop(Call(self.gate));
+            if let Some(shared) = shared {
+                shared.abandoned();
+            }
         }
         self.leave();
     }

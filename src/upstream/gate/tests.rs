@@ -2,6 +2,7 @@
 
 mod model;
 
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use futures_util::FutureExt;
@@ -10,11 +11,23 @@ use super::cap::GROWS_EVERY;
 use super::*;
 use crate::account::Accounts;
 
-fn gate(max_in_flight: usize) -> Gate<()> {
+/// Those who share a call, and whether they have heard that nobody makes it.
+#[derive(Default)]
+struct Party {
+    is_abandoned: AtomicBool,
+}
+
+impl Meeting for Party {
+    fn abandoned(&self) {
+        self.is_abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+fn gate(max_in_flight: usize) -> Gate<Party> {
     gate_with(max_in_flight, 64)
 }
 
-fn gate_with(max_in_flight: usize, queue: usize) -> Gate<()> {
+fn gate_with(max_in_flight: usize, queue: usize) -> Gate<Party> {
     Gate::new(&UpstreamConfig {
         connect_timeout: Duration::ZERO,
         pool_idle_timeout: Duration::ZERO,
@@ -41,31 +54,31 @@ fn target_of(record: usize) -> Target {
     Target::parse(&format!("/bigin/v2/Contacts/{record}/photo"), &accounts).unwrap()
 }
 
-fn wait(gate: &Gate<()>, number: u8) -> Result<Waiting<'_, ()>, Overloaded> {
+fn wait(gate: &Gate<Party>, number: u8) -> Result<Waiting<'_, Party>, Overloaded> {
     gate.wait(&caller(number), target(), Instant::now())
 }
 
 /// Somebody that waits for a place.
-fn in_line(gate: &Gate<()>, number: u8) -> Waiting<'_, ()> {
+fn in_line(gate: &Gate<Party>, number: u8) -> Waiting<'_, Party> {
     let waiting = wait(gate, number).unwrap();
     gate.line_up(waiting.ticket());
     waiting
 }
 
 /// What it has been told by now.
-fn told<'a>(waiting: &mut Waiting<'a, ()>) -> Option<Result<Turn<'a, ()>, Overloaded>> {
+fn told<'a>(waiting: &mut Waiting<'a, Party>) -> Option<Result<Turn<'a, Party>, Overloaded>> {
     waiting.turn().now_or_never()
 }
 
 /// The place that it has got by now.
-fn place<'a>(waiting: &mut Waiting<'a, ()>) -> Option<Call<'a, ()>> {
+fn place<'a>(waiting: &mut Waiting<'a, Party>) -> Option<Call<'a, Party>> {
     match told(waiting) {
         Some(Ok(Turn::Call(call, _))) => Some(call),
         _ => None,
     }
 }
 
-fn enter_all(gate: &Gate<()>) -> Vec<Call<'_, ()>> {
+fn enter_all(gate: &Gate<Party>) -> Vec<Call<'_, Party>> {
     std::iter::from_fn(|| gate.try_enter()).collect()
 }
 
@@ -342,6 +355,24 @@ async fn of_those_who_share_a_call_the_first_that_is_still_there_makes_it() {
     drop(call);
 
     assert!(place(&mut left).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_follow_hear_of_one_that_goes_when_its_turn_has_come() {
+    let gate = gate(1);
+    let call = gate.try_enter().unwrap();
+    let wait = || gate.wait(&caller(1), target_of(1), Instant::now()).unwrap();
+    let (goes, mut follows) = (wait(), wait());
+    gate.line_up(goes.ticket());
+    drop(call);
+    let Some(Ok(Turn::Follow(following))) = told(&mut follows) else {
+        panic!("it need not make a call");
+    };
+
+    drop(goes);
+
+    assert!(following.shared.is_abandoned.load(Ordering::Relaxed));
+    assert_eq!(gate.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,12 +37,12 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// A gate, and those who came to it and are not answered yet.
 struct Model<'a> {
-    gate: &'a Gate<()>,
-    calls: Vec<Call<'a, ()>>,
+    gate: &'a Gate<Party>,
+    calls: Vec<Call<'a, Party>>,
     /// Each with whether it has had a turn.
-    in_line: Vec<(Waiting<'a, ()>, bool)>,
-    aside: Vec<(Waiting<'a, ()>, bool)>,
-    following: Vec<Following<()>>,
+    in_line: Vec<(Waiting<'a, Party>, bool)>,
+    aside: Vec<(Waiting<'a, Party>, bool)>,
+    following: Vec<Following<Party>>,
     came: usize,
     answered: usize,
     again: usize,
