@@ -2,7 +2,7 @@
 //!
 //! Invariant: a [`Caller`] has no `Debug` and no `Display`. It decides whose turn it is, and is in no log, metric or trace.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -11,10 +11,14 @@ use crate::config::CallerConfig;
 /// The longest name that is believed. What is longer is no name that a person gave.
 const LONGEST_NAME: usize = 128;
 
+/// What of an IPv6 address names the network. The rest is any host's to choose (RFC 4291, section 2.5.1): one has 2^64
+/// addresses there, and would have as many turns.
+const NETWORK: u128 = !(u64::MAX as u128);
+
 /// One caller.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Whoever connects from this address, whatever its port.
+    /// Whoever connects from this address, whatever its port; or, with IPv6, from this network of 64 bits.
     Address(IpAddr),
     /// Whoever a trusted peer says it is.
     Named(HeaderValue),
@@ -34,8 +38,15 @@ impl Caller {
             });
         match name {
             Some((_, name)) if is_name(name) => Self::Named(name.clone()),
-            _ => Self::Address(peer),
+            _ => Self::at(peer),
         }
+    }
+
+    fn at(peer: IpAddr) -> Self {
+        Self::Address(match peer {
+            IpAddr::V4(_) => peer,
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        })
     }
 }
 
@@ -84,6 +95,15 @@ mod tests {
     #[test]
     fn anybody_else_is_its_address_whatever_it_says() {
         assert!(is_address(&caller(STRANGER, &[b"crm"]), STRANGER));
+    }
+
+    #[test]
+    fn all_addresses_of_a_host_with_ipv6_are_one_caller() {
+        let host = caller("2001:db8:0:1::1", &[]);
+
+        assert!(host == caller("2001:db8:0:1:ffff:ffff:ffff:ffff", &[]));
+        assert!(host != caller("2001:db8:0:2::1", &[]));
+        assert!(caller("192.0.2.1", &[]) != caller("192.0.2.2", &[]));
     }
 
     #[test]
