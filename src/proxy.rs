@@ -145,11 +145,18 @@ impl Proxy {
             deadline,
             progress,
             leader: None,
+            first: None,
             calls: Vec::with_capacity(1),
             waited_for_token: false,
             joined: false,
         };
-        let result = deletion.run().await;
+        let mut result = deletion.run().await;
+        if let Err(failure) = &result
+            && failure.outcome() == Outcome::NotSent
+            && let Some(first) = deletion.first.take()
+        {
+            result = first.map_err(Failure::from);
+        }
         if let Some(leader) = deletion.leader.take() {
             leader.tell(&result);
         }
@@ -181,6 +188,8 @@ struct Deletion<'a> {
     progress: &'a Progress,
     /// If others wait for what comes of its call.
     leader: Option<Leader<'a>>,
+    /// What came of the first of two calls, if it may have been carried out: the answer, if the second one is not sent.
+    first: Option<Box<Result<Answer, CallError>>>,
     calls: Vec<CallRecord>,
     waited_for_token: bool,
     joined: bool,
@@ -228,7 +237,10 @@ impl<'a> Deletion<'a> {
                 result => match Again::of(&result) {
                     Some(again) if !is_last => match self.admit_again(again).await {
                         None => return Ok(result?),
-                        admitted => admitted,
+                        admitted => {
+                            self.first = (again == Again::Unknown).then(|| Box::new(result));
+                            admitted
+                        }
                     },
                     _ => return Ok(result?),
                 },

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, When};
+use tokio::io::AsyncReadExt;
+use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, TokenFault, When};
 
-use crate::support::{Reply, TestApp, exchange};
+use crate::support::{Reply, TestApp, exchange, with_api};
 
 fn answer(status: u16, code: &str, message: &str) -> ApiFaultKind {
     ApiFaultKind::Answer {
@@ -71,6 +72,35 @@ async fn there_are_never_more_than_two_calls() {
         ("UPSTREAM_CONNECTION_LOST", "unknown")
     );
     assert_eq!(calls, 2);
+}
+
+#[tokio::test]
+async fn a_second_call_that_cannot_be_sent_leaves_the_first_ones_result() {
+    const TOKENS_LIFE: f64 = 1.0;
+    let zoho = Sandbox::start().await;
+    zoho.change(|settings| settings.token_lifetime_seconds = TOKENS_LIFE);
+    // It takes a request, and hangs up when the token has died.
+    let api = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", api.local_addr().unwrap());
+    let app = TestApp::of_config(&with_api(&zoho, "", &url));
+    app.ready().await;
+    zoho.on_token(When::Always, TokenFault::Html { status: 503 });
+    let hang_up = async {
+        let (mut connection, _) = api.accept().await.unwrap();
+        connection.read_u8().await.unwrap();
+        tokio::time::sleep(Duration::from_secs_f64(1.2 * TOKENS_LIFE)).await;
+    };
+
+    let (reply, ()) = tokio::join!(app.delete_photo("Contacts", 1), hang_up);
+
+    assert_eq!(
+        (reply.code().as_str(), reply.outcome()),
+        ("UPSTREAM_CONNECTION_LOST", "unknown")
+    );
+    assert_eq!(
+        app.delete_photo("Contacts", 1).await.code(),
+        "TOKEN_UNAVAILABLE"
+    );
 }
 
 #[tokio::test]
