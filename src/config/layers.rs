@@ -1,6 +1,7 @@
 //! The three layers of a configuration, merged: built-in defaults, the file, the environment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use toml::{Table, Value};
 
@@ -16,31 +17,25 @@ const PREFIX: &str = "BIGIN_PHOTO_PROXY__";
 /// Keys whose values are never shown.
 const SECRETS: [&str; 2] = ["client_secret", "refresh_token"];
 
-/// The environment variables, taken once at start.
+/// The environment variables, taken once at start; of what is not Unicode the name alone.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, Option<String>>);
 
 impl Environment {
-    /// The environment of this process. Variables that are not Unicode are none of ours.
+    /// The environment of this process.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the place that reads the environment"
     )]
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-        )
+        std::env::vars_os().collect()
     }
 
     /// The value of one variable.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name)?.as_deref()
     }
 
     /// The same without the variables that set accounts, or which one is the default.
@@ -57,14 +52,25 @@ impl Environment {
     }
 }
 
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        let read = |(name, value): (OsString, OsString)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.into_string().ok(),
+            )
+        };
+        Self(variables.map(read).collect())
+    }
+}
+
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )
+        let variables = variables.into_iter();
+        variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 }
 
@@ -102,7 +108,11 @@ impl Layers {
             let Some(key) = name.strip_prefix(PREFIX) else {
                 continue;
             };
-            if let Err(problem) = set(&mut self.table, key, value) {
+            let set = match value {
+                Some(value) => set(&mut self.table, key, value),
+                None => Err("is not Unicode".to_owned()),
+            };
+            if let Err(problem) = set {
                 self.errors.push(format!("{name}: {problem}"));
             }
         }

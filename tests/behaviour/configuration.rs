@@ -1,5 +1,8 @@
 //! What operators write, and what they are told when it is wrong: every key, and never a value.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use bigin_photo_proxy::config::{self, Config, Environment};
@@ -252,6 +255,22 @@ fn unknown_variables_of_ours_are_errors_too() {
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(!errors[0].contains("red"), "{errors:?}");
     }
+}
+
+#[test]
+fn a_variable_of_ours_that_is_not_unicode_is_an_error() {
+    let odd = || OsString::from_vec(b"hunter2\xff".to_vec());
+    let errors = |name: OsString| {
+        let environment = Environment::from_iter([(name, odd())]);
+        parse_with(ACCOUNT, &environment).err().unwrap_or_default()
+    };
+
+    let key = "BIGIN_PHOTO_PROXY__LOG__LEVEL";
+    assert_eq!(errors(key.into()), [format!("{key}: is not Unicode")]);
+    let mut odd_key = OsString::from("BIGIN_PHOTO_PROXY__");
+    odd_key.push(odd());
+    assert_eq!(errors(odd_key).len(), 1);
+    assert!(errors("UNRELATED".into()).is_empty());
 }
 
 #[test]
@@ -705,11 +724,17 @@ fn a_blank_network_is_an_error_and_does_not_let_everybody_in() {
     assert!(none.ok().unwrap().server.allowed_peers.is_empty());
 }
 
-#[test]
-fn an_audit_path_that_is_a_pipe_is_an_error_and_does_not_hold_up_the_start() {
+/// A pipe that nobody writes into.
+fn pipe() -> PathBuf {
     let pipe = std::env::temp_dir().join(format!("pipe-{:016x}", fastrand::u64(..)));
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
+    pipe
+}
+
+#[test]
+fn an_audit_path_that_is_a_pipe_is_an_error_and_does_not_hold_up_the_start() {
+    let pipe = pipe();
 
     let error = error_of(&format!("audit.path = {pipe:?}\n{ACCOUNT}"));
 
