@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod authorities;
 mod caller_tokens;
+mod file;
 mod followed;
 mod forward_proxy;
 mod layers;

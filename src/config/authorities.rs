@@ -4,6 +4,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::file;
 use super::reader::Section;
 
 /// The authorities in the file that `key` names; none if it names none.
@@ -12,10 +13,7 @@ pub(super) fn read(section: &Section, key: &str) -> RootCertStore {
     if path.is_empty() {
         return RootCertStore::empty();
     }
-    let authorities = match std::fs::read(path) {
-        Ok(pem) => parse(&pem).map_err(str::to_owned),
-        Err(error) => Err(format!("cannot be read: {error}")),
-    };
+    let authorities = file::read(path.as_ref()).and_then(|pem| parse(&pem).map_err(str::to_owned));
     authorities.unwrap_or_else(|problem| {
         section.error(key, problem);
         RootCertStore::empty()

@@ -4,12 +4,13 @@
 //! one above the file. Invariants: a look tells what is new since the last one, and nothing twice; it takes a second at most,
 //! and a file that cannot be read to its end holds up one thread and nobody else.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
+
+use super::file;
 
 /// How long a look may take. Secrets may lie on a network.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ pub(super) struct Followed {
     reading: Option<JoinHandle<Seen>>,
 }
 
-type Seen = Result<SecretString, io::ErrorKind>;
+type Seen = Result<SecretString, String>;
 
 impl Followed {
     /// The file at `path`, as it is now.
@@ -37,10 +38,8 @@ impl Followed {
 
     /// What it held when it was last looked at, or why that is not known.
     pub(super) fn text(&self) -> Result<&str, String> {
-        match &self.seen {
-            Ok(text) => Ok(text.expose_secret()),
-            Err(problem) => Err(format!("cannot be read: {problem}")),
-        }
+        let text = self.seen.as_ref().map(SecretString::expose_secret);
+        text.map_err(Clone::clone)
     }
 
     /// Looks again, and says whether there is anything new.
@@ -82,55 +81,28 @@ impl Clone for Followed {
 }
 
 fn read(path: &Path) -> Seen {
-    std::fs::read_to_string(path)
-        .map(SecretString::from)
-        .map_err(|error| error.kind())
+    let text = String::from_utf8(file::read(path)?);
+    text.map(SecretString::from)
+        .or(Err("cannot be read: it is not text".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A pipe that nobody writes into: reading it never ends. It is removed with the test.
-    struct Pipe(PathBuf);
-
-    impl Pipe {
-        fn new() -> Self {
-            let name = format!("followed-{:016x}", fastrand::u64(..));
-            let path = std::env::temp_dir().join(name);
-            std::fs::write(&path, "secret").unwrap();
-            Self(path)
-        }
-
-        fn blocks(&self) {
-            std::fs::remove_file(&self.0).unwrap();
-            let made = std::process::Command::new("mkfifo").arg(&self.0).status();
-            assert!(made.unwrap().success());
-        }
-
-        fn ends(&self) {
-            std::fs::write(&self.0, "another").unwrap();
-        }
-    }
-
-    impl Drop for Pipe {
-        fn drop(&mut self) {
-            drop(std::fs::remove_file(&self.0));
-        }
-    }
-
     #[tokio::test]
     async fn a_file_that_cannot_be_read_to_its_end_holds_up_one_thread_and_no_look_for_long() {
-        let pipe = Pipe::new();
-        let mut followed = Followed::at(pipe.0.clone());
-        pipe.blocks();
+        let mut followed = Followed::at(PathBuf::from("/nonexistent"));
+        let (ends, end) = std::sync::mpsc::channel();
+        let reading = tokio::task::spawn_blocking(move || end.recv().unwrap());
+        followed.reading = Some(reading);
         let begun = tokio::time::Instant::now();
 
         assert!(!followed.look().await);
         assert!(!followed.look().await);
         assert!(begun.elapsed() < 4 * PATIENCE);
-        // One writer lets one reader go on: a second reader would still be waiting.
-        pipe.ends();
+        // There was no second one beside it, which would have found no file.
+        ends.send(Ok("another".into())).unwrap();
         assert!(followed.look().await);
 
         assert_eq!(followed.text(), Ok("another"));

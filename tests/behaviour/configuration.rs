@@ -724,6 +724,39 @@ fn a_blank_network_is_an_error_and_does_not_let_everybody_in() {
     assert!(none.ok().unwrap().server.allowed_peers.is_empty());
 }
 
+#[test]
+fn a_file_that_is_a_pipe_is_an_error_and_does_not_hold_up_the_start() {
+    let pipe = pipe();
+    let link = pipe.with_extension("link");
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    let proxy = "upstream.proxy = \"http://127.0.0.1:1\"\nupstream.proxy_user = \"u\"";
+    for (key, config) in [
+        (
+            "server.caller_token_file",
+            format!("server.caller_token_file = {link:?}\n{ACCOUNT}"),
+        ),
+        (
+            "upstream.ca_file",
+            format!("upstream.ca_file = {pipe:?}\n{ACCOUNT}"),
+        ),
+        (
+            "upstream.proxy_password_file",
+            format!("{proxy}\nupstream.proxy_password_file = {pipe:?}\n{ACCOUNT}"),
+        ),
+        (
+            "accounts.main.client_secret_file",
+            ACCOUNT.replace(
+                "client_secret = \"hunter2-secret\"",
+                &format!("client_secret_file = {link:?}"),
+            ),
+        ),
+    ] {
+        assert_eq!(error_of(&config), format!("{key}: is not a regular file"));
+    }
+    std::fs::remove_file(&link).unwrap();
+    std::fs::remove_file(&pipe).unwrap();
+}
+
 /// A pipe that nobody writes into.
 fn pipe() -> PathBuf {
     let pipe = std::env::temp_dir().join(format!("pipe-{:016x}", fastrand::u64(..)));
