@@ -255,11 +255,18 @@ fn read_admin_listen(admin: &Section, server: &ServerConfig) -> SocketAddr {
         "listen",
         "must be an address with a port, such as 0.0.0.0:8081",
     );
-    // Port 0 is any free one.
-    if listen == server.listen && listen.port() != 0 {
+    if covers(listen, server.listen) || covers(server.listen, listen) {
         admin.error("listen", "must not be the same as server.listen");
     }
     listen
+}
+
+/// Whether a listener leaves nothing to the other. One for all addresses has those of its family; "[::]" is for both.
+fn covers(one: SocketAddr, other: SocketAddr) -> bool {
+    let (all, address) = (one.ip(), other.ip().to_canonical());
+    let is_for_all = all.is_unspecified() && (all.is_ipv6() || address.is_ipv4());
+    // Port 0 is any free one.
+    one.port() == other.port() && one.port() != 0 && (is_for_all || all.to_canonical() == address)
 }
 
 fn read_upstream(upstream: &Section) -> UpstreamConfig {

@@ -506,6 +506,32 @@ fn the_two_listeners_need_a_port_each() {
 }
 
 #[test]
+fn listeners_for_all_addresses_leave_no_port_to_others() {
+    let at = |listen: &str, admin: &str| {
+        format!("server.listen = {listen:?}\nadmin.listen = {admin:?}\n{ACCOUNT}")
+    };
+    for (one, other) in [
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("[::]:8080", "[::1]:8080"),
+        ("[::]:8080", "0.0.0.0:8080"),
+        ("[::]:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "[::ffff:127.0.0.1]:8080"),
+    ] {
+        for config in [at(one, other), at(other, one)] {
+            assert!(error_of(&config).starts_with("admin.listen: "), "{config}");
+        }
+    }
+    for (one, other) in [
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("0.0.0.0:8080", "[::1]:8080"),
+        ("0.0.0.0:8080", "0.0.0.0:8081"),
+        ("0.0.0.0:0", "127.0.0.1:0"),
+    ] {
+        assert!(parse(&at(one, other)).is_ok(), "{one} {other}");
+    }
+}
+
+#[test]
 fn an_otlp_endpoint_holds_no_credentials_and_is_not_quoted_if_it_does() {
     for endpoint in [
         "http://user:hunter2@collector:4318",
