@@ -140,7 +140,10 @@ impl Answer {
 
     fn number(&self, name: &HeaderName) -> Option<u64> {
         let (_, value) = self.headers.iter().find(|(given, _)| *given == name)?;
-        value.to_str().ok()?.trim().parse().ok()
+        let digits = value.to_str().ok()?;
+        // A parser of numbers takes a sign as well.
+        let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        only_digits.then(|| digits.parse().ok())?
     }
 
     /// Whether a gateway, or Zoho's own edge, says that the API could not be asked, or did not answer.
@@ -297,6 +300,7 @@ mod tests {
         for wrong in [
             "",
             "-1",
+            "+5",
             "0.5",
             "Wed, 21 Oct 2015 07:28:00 GMT",
             "99999999999999999999",
