@@ -13,6 +13,7 @@ mod daily;
 mod gate;
 mod pool;
 mod progress;
+mod resolver;
 mod stop;
 mod tunnel;
 mod unreachable;
