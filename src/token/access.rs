@@ -109,3 +109,59 @@ fn timestamp(moment: Instant) -> f64 {
     date.duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn token(lifetime: Duration) -> AccessToken {
+        let authorization = HeaderValue::from_static("Zoho-oauthtoken x");
+        AccessToken::new(7, authorization, Instant::now() + lifetime)
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a date is what is tested")]
+    fn its_end_is_told_as_a_date() {
+        let hour = Duration::from_hours(1);
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+
+        let told = token(hour).expiry_timestamp();
+
+        let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let margin = 0.001;
+        assert!(told >= (before + hour).as_secs_f64() - margin, "{told}");
+        assert!(told <= (after + hour).as_secs_f64() + margin, "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_usable_until_its_end_and_not_at_it() {
+        let second = Duration::from_secs(1);
+        let token = token(second);
+        assert!(token.is_usable() && !token.has_expired());
+
+        tokio::time::advance(second).await;
+
+        assert!(!token.is_usable() && token.has_expired());
+    }
+
+    #[test]
+    fn what_zoho_has_said_of_it_only_rises() {
+        let token = token(Duration::from_hours(1));
+        assert_eq!((token.version(), token.trial()), (7, Trial::Untried));
+        token.refused();
+        assert_eq!(token.trial(), Trial::Refused);
+        token.accepted();
+        token.refused();
+        assert_eq!(token.trial(), Trial::Accepted);
+        assert!(token.is_usable());
+
+        token.drop_it();
+        token.accepted();
+
+        assert_eq!(token.trial(), Trial::Dropped);
+        assert!(!token.is_usable());
+        assert_eq!(token.authorization(), "Zoho-oauthtoken x");
+    }
+}

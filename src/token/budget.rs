@@ -155,6 +155,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn all_who_spend_from_it_see_what_is_left() {
+        let budget = SharedBudget::new(&TokenConfig {
+            timeout: Duration::from_secs(10),
+            budget: 3,
+            budget_window: WINDOW,
+        });
+        let other = budget.clone();
+        assert!(budget.lock().spend(Instant::now()));
+        assert_eq!((budget.remaining(), other.remaining()), (2, 2));
+
+        tokio::time::advance(WINDOW).await;
+
+        assert_eq!(other.remaining(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_request_that_never_left_is_put_back() {
         let mut budget = Budget::new(1, WINDOW);
         let now = Instant::now();
