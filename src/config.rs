@@ -16,10 +16,12 @@ mod networks;
 mod reader;
 mod secret;
 mod telemetry;
+mod token_store;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -34,6 +36,7 @@ pub use log::{LogConfig, LogFormat};
 pub use networks::Networks;
 use reader::Section;
 pub use secret::{News, Secret, Secrets};
+pub use token_store::TokenStoreConfig;
 
 use crate::account::Accounts;
 
@@ -51,6 +54,8 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// Access tokens.
     pub token: TokenConfig,
+    /// Where replicas share their token, if they do.
+    pub token_store: Option<Arc<TokenStoreConfig>>,
     /// Logs.
     pub log: LogConfig,
     /// The file that audit events go to instead of standard output, if there is one.
@@ -195,6 +200,7 @@ pub fn parse(text: &str, environment: &Environment) -> Result<Config, ConfigErro
         server,
         upstream: read_upstream(&root.section("upstream")),
         token: read_token(&root.section("token")),
+        token_store: token_store::read(&root.section("token_store")),
         log: log::read(&root.section("log"), environment),
         audit_path: audit::read_path(&root.section("audit")),
         otlp_endpoint: telemetry::read_endpoint(&root.section("telemetry"), environment),

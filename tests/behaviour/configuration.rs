@@ -494,6 +494,65 @@ fn a_ca_file_that_is_not_there_exits_2() {
 }
 
 #[test]
+fn a_token_store_is_one_redis_with_what_reaches_it_in_keys_of_its_own() {
+    let store = |keys: &str| format!("[token_store]\n{keys}\n{ACCOUNT}");
+    let config = parse(&store("url = \"rediss://[::1]:7000/2\"")).unwrap();
+    let found = config.token_store.unwrap();
+    assert_eq!(
+        (found.host.as_str(), found.port, found.database),
+        ("::1", 7000, 2)
+    );
+    assert!(found.tls_name.is_some());
+    let found = parse(&store("url = \"redis://store\""))
+        .unwrap()
+        .token_store
+        .unwrap();
+    assert_eq!(
+        (found.host.as_str(), found.port, found.database),
+        ("store", 6379, 0)
+    );
+    assert!(parse(ACCOUNT).unwrap().token_store.is_none());
+
+    for (keys, error) in [
+        ("url = \"store:6379\"", "token_store.url: "),
+        (
+            "url = \"redis-sentinel://store\"",
+            "token_store.url: must begin with redis://",
+        ),
+        (
+            "url = \"redis://user:hidden@store\"",
+            "token_store.url: must be scheme",
+        ),
+        (
+            "url = \"redis://store/?protocol=3\"",
+            "token_store.url: must be scheme",
+        ),
+        (
+            "url = \"rediss://store/#insecure\"",
+            "token_store.url: must be scheme",
+        ),
+        (
+            "url = \"redis://store/first\"",
+            "token_store.url: must be a URL",
+        ),
+        (
+            "user = \"somebody\"",
+            "token_store.password_file: is missing",
+        ),
+        ("key_prefix = \"\"", "token_store.key_prefix: "),
+        ("command_timeout = \"0s\"", "token_store.command_timeout: "),
+        (
+            "ca_file = \"/nonexistent/ca\"",
+            "token_store.ca_file: cannot be read",
+        ),
+    ] {
+        let found = error_of(&store(keys));
+        assert!(found.starts_with(error), "{keys}: {found}");
+        assert!(!found.contains("hidden"));
+    }
+}
+
+#[test]
 fn the_two_listeners_need_a_port_each() {
     let at = |port: u16| {
         format!(
