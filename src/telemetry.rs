@@ -125,6 +125,23 @@ impl TokenObserver {
             .credential_failed(&self.account, key, position, problem);
     }
 
+    /// A command to the token store is over.
+    pub fn stored(&self, command: &'static str, result: &'static str) {
+        self.telemetry
+            .metrics
+            .store_commanded(&self.account, command, result);
+    }
+
+    /// The token store held something that does not open.
+    pub fn tampered(&self) {
+        self.telemetry.metrics.store_tampered(&self.account);
+    }
+
+    /// Another replica's token was taken from the store.
+    pub fn adopted(&self) {
+        self.telemetry.metrics.token_adopted(&self.account);
+    }
+
     /// The accounts server named an API host that is not the configured one.
     pub fn foreign_api_domain(&self) {
         self.telemetry.metrics.foreign_api_domain(&self.account);

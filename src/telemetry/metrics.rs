@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
@@ -36,6 +36,10 @@ pub struct Metrics {
     pub(super) token_waits: Counter<u64>,
     joined: Counter<u64>,
     credential_failures: Counter<u64>,
+    tokens_adopted: Counter<u64>,
+    store_commands: Counter<u64>,
+    store_tampered: Counter<u64>,
+    store_up: Gauge<u64>,
     foreign_api_domains: Counter<u64>,
     inbound_errors: Counter<u64>,
     panics: Counter<u64>,
@@ -212,6 +216,22 @@ impl Metrics {
                 "bigin.credential.failures",
                 "Credentials that cannot be used, by key, position in its list (0: no longer in it) and problem.",
             ),
+            tokens_adopted: counter(
+                "bigin.token.adopted",
+                "Access tokens that another replica had asked for, taken from the token store.",
+            ),
+            store_commands: counter(
+                "bigin.token_store.commands",
+                "Commands to the token store, by result.",
+            ),
+            store_tampered: counter(
+                "bigin.token_store.tampered",
+                "Entries of the token store that do not open: not sealed by a holder of the credentials.",
+            ),
+            store_up: meter
+                .u64_gauge("bigin.token_store.up")
+                .with_description("1 while the token store answers.")
+                .build(),
             foreign_api_domains: counter(
                 "bigin.token.foreign_api_domains",
                 "Tokens issued with another API host than the configured one.",
@@ -358,6 +378,33 @@ impl Metrics {
             KeyValue::new("problem", problem),
         ];
         self.credential_failures.add(1, &labels);
+    }
+
+    pub(super) fn token_adopted(&self, account: &str) {
+        self.tokens_adopted
+            .add(1, &[KeyValue::new("account", account.to_owned())]);
+    }
+
+    pub(super) fn store_commanded(
+        &self,
+        account: &str,
+        command: &'static str,
+        result: &'static str,
+    ) {
+        let account = KeyValue::new("account", account.to_owned());
+        let up = u64::from(result == "ok");
+        self.store_up.record(up, std::slice::from_ref(&account));
+        let labels = [
+            account,
+            KeyValue::new("command", command),
+            KeyValue::new("result", result),
+        ];
+        self.store_commands.add(1, &labels);
+    }
+
+    pub(super) fn store_tampered(&self, account: &str) {
+        self.store_tampered
+            .add(1, &[KeyValue::new("account", account.to_owned())]);
     }
 
     pub(super) fn foreign_api_domain(&self, account: &str) {

@@ -51,6 +51,11 @@ impl AccessToken {
         self.authorization.clone()
     }
 
+    /// When its time is over.
+    pub(super) fn expires(&self) -> Instant {
+        self.expires
+    }
+
     /// Whether its time is over.
     #[must_use]
     pub fn has_expired(&self) -> bool {

@@ -100,6 +100,30 @@ impl Failure {
     pub fn is_about_the_client(&self) -> bool {
         matches!(self, Self::Refused(refusal) if OF_THE_CLIENT.contains(refusal))
     }
+
+    /// The same for other replicas: what kind it is, and which refusal.
+    pub(super) fn to_text(self) -> String {
+        match self {
+            Self::Refused(refusal) => format!("refused {refusal}"),
+            other => other.as_str().to_owned(),
+        }
+    }
+
+    /// What another replica wrote with [`Self::to_text`].
+    pub(super) fn from_text(text: &[u8]) -> Option<Self> {
+        const ELSEWHERE: &str = "another replica's token request failed";
+        let text = std::str::from_utf8(text).ok()?;
+        let refusal = text.strip_prefix("refused ");
+        match text {
+            "unreached" => Some(Self::Unreached(ELSEWHERE)),
+            "failed" => Some(Self::Transient(ELSEWHERE)),
+            "throttled" => Some(Self::Throttled(None)),
+            _ => REFUSALS
+                .into_iter()
+                .find(|known| Some(*known) == refusal)
+                .map(Self::Refused),
+        }
+    }
 }
 
 /// The OAuth client of one account and the way to its accounts server.

@@ -103,7 +103,7 @@ impl Schedule {
 }
 
 /// A random value, so that many replicas do not act in step.
-fn between(range: Range<f64>) -> f64 {
+pub(super) fn between(range: Range<f64>) -> f64 {
     range.start + fastrand::f64() * (range.end - range.start)
 }
 
