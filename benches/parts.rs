@@ -174,7 +174,8 @@ impl Zoho {
         let tls = Arc::new(tls());
         let http = token::http_client(&tls, &config.upstream, config.token.timeout)
             .expect("a client for token requests");
-        let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry());
+        let (kept, keepers) =
+            token::keep(&config.accounts, &http, &config.token, None, &telemetry());
         for keeper in keepers {
             #[expect(clippy::disallowed_methods, reason = "it ends with its runtime")]
             drop(tokio::spawn(Keeper::run(keeper)));

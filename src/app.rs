@@ -130,8 +130,7 @@ impl App {
             config.needs_tls(),
         )?);
         let telemetry = Telemetry::start(config.otlp_endpoint.as_deref(), &tls)?;
-        let http = token::http_client(&tls, &config.upstream, config.token.timeout)?;
-        let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, &telemetry);
+        let (kept, keepers) = keep(&config, &tls, &telemetry)?;
         let shared = kept
             .iter()
             .zip(&config.accounts)
@@ -277,6 +276,30 @@ impl Running {
         drop(tokio::time::timeout(FLUSH_TIMEOUT, flushing).await);
         Ok(ending)
     }
+}
+
+/// The TLS that the token store is reached by, if there is a store.
+pub(crate) fn store_tls(config: &Config) -> anyhow::Result<Option<Arc<rustls::ClientConfig>>> {
+    let Some(store) = &config.token_store else {
+        return Ok(None);
+    };
+    let mut tls = upstream::tls_config(&store.ca, store.tls_name.is_some())?;
+    // It speaks no HTTP.
+    tls.alpn_protocols.clear();
+    Ok(Some(Arc::new(tls)))
+}
+
+/// What keeps the tokens, with the way to the accounts servers and to the store.
+fn keep(
+    config: &Config,
+    tls: &rustls::ClientConfig,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<(Vec<Kept>, Vec<Keeper>)> {
+    let http = token::http_client(tls, &config.upstream, config.token.timeout)?;
+    let store_tls = store_tls(config)?;
+    let store = config.token_store.as_ref().zip(store_tls.as_ref());
+    let kept = token::keep(&config.accounts, &http, &config.token, store, telemetry);
+    Ok(kept)
 }
 
 fn shared(kept: &Kept, account: &AccountConfig, upstream: &UpstreamConfig) -> Arc<Shared> {

@@ -9,8 +9,8 @@
 //!    a number. Nothing of the caller's text gets past here.
 //! 3. [`proxy`] is the story: token, place, call; perhaps one more call; verdict. Those who must wait for the same
 //!    deletion share one call.
-//! 4. [`token`] has the access token at hand. A keeper on another runtime renews it in the background; no request waits
-//!    while a usable one exists.
+//! 4. [`token`] has the access token at hand. A keeper on another runtime renews it in the background, or takes the one that
+//!    another replica has got; no request waits while a usable one exists.
 //! 5. [`upstream`] takes a place among the calls in flight, takes a pooled connection, sends the one canonical request,
 //!    reads the whole answer and classifies it.
 //! 6. Back in [`http`], Zoho's answer passes with status and body unchanged, or a row of the error table is written; and

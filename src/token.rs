@@ -1,7 +1,8 @@
 //! Access tokens: who holds them, who renews them, and what a request without one is told.
 //!
 //! Requests only read ([`Slot`]); one [`Keeper`] per refresh token asks Zoho, in the background, on a runtime apart
-//! from the data path, inside a budget that nothing can exceed. Invariants: an older token never replaces a newer one; a
+//! from the data path, inside a budget that nothing can exceed. Replicas that share a store take turns, and all use the
+//! token of whoever had the turn; callers wait for the store never. Invariants: an older token never replaces a newer one; a
 //! token past its own expiry is never handed out; a caller that hangs up cancels nothing.
 
 mod access;
@@ -16,7 +17,6 @@ mod kept;
 mod once;
 mod schedule;
 mod slot;
-#[expect(dead_code, reason = "keepers come to it next")]
 mod store;
 
 pub use access::AccessToken;

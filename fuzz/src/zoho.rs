@@ -45,7 +45,7 @@ pub(crate) fn config(keys: &str, accounts_url: &str, api_url: &str) -> Config {
 pub(crate) fn keep(config: &Config, telemetry: &Arc<Telemetry>) -> (Kept, Keeper) {
     let http = token::http_client(&tls(), &config.upstream, config.token.timeout)
         .expect("a client for token requests");
-    let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, telemetry);
+    let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, None, telemetry);
     let one = "there is one account";
     (
         kept.into_iter().next().expect(one),

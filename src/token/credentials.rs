@@ -85,6 +85,11 @@ impl Credentials {
         (!is_refused).then(|| proved.clone())
     }
 
+    /// Whether a pair brought the latest token, refused since or not.
+    pub(super) fn brought_the_latest(&self, pair: &Pair) -> bool {
+        self.proved.as_ref() == Some(pair)
+    }
+
     /// Whether a pair is to prove itself beside one that has.
     pub(super) fn has_untried(&self) -> bool {
         let proved = self.proved();

@@ -2,7 +2,10 @@
 //!
 //! Each turn is one wait and at most one token request. A panic in a turn counts as a failed request: the budget, the
 //! waits and the slot are the keeper's own and survive it. Credentials that have changed are tried at once, beside those that
-//! have proved themselves; a permanent refusal leads on to the next ones.
+//! have proved themselves; a permanent refusal leads on to the next ones. With a store, other replicas' tokens and failures count
+//! as if they were this one's; how that goes is in `fleet`.
+
+mod fleet;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, MutexGuard};
@@ -18,6 +21,7 @@ use super::credentials::{Credentials, Pair};
 use super::grant::{Failure, Grant, Granted};
 use super::schedule::Schedule;
 use super::slot::{Slot, Standing};
+use super::store::Store;
 use crate::config::TokenConfig;
 use crate::telemetry::TokenObserver;
 use crate::zoho::Origin;
@@ -29,12 +33,17 @@ pub struct Keeper {
     grant: Grant,
     api: Origin,
     budget: SharedBudget,
+    /// What other replicas share with this one, if there are any.
+    store: Option<Store>,
     /// The longest that a token request takes.
     timeout: Duration,
     schedule: Schedule,
     observer: TokenObserver,
-    /// The latest token's version.
+    /// The latest token's version, and how long it lives in all.
     version: u64,
+    lifetime: Duration,
+    /// Until when the store, or another replica at work, is waited for while a token still lives. Set when a wait begins.
+    patience: Option<Instant>,
     /// When renewal of the latest token is due.
     renew_at: Instant,
     /// Failures forbid any request before.
@@ -52,7 +61,8 @@ impl Keeper {
     pub(super) fn new(
         slot: Arc<Slot>,
         (credentials, grant, api): (Credentials, Grant, Origin),
-        (budget, config): (SharedBudget, &TokenConfig),
+        (budget, store): (SharedBudget, Option<Store>),
+        config: &TokenConfig,
         observer: TokenObserver,
     ) -> Self {
         let now = Instant::now();
@@ -62,10 +72,13 @@ impl Keeper {
             grant,
             api,
             budget,
+            store,
             timeout: config.timeout,
             schedule: Schedule::new(config.budget_window),
             observer,
             version: 0,
+            lifetime: Duration::ZERO,
+            patience: None,
             renew_at: now,
             not_before: now,
             prove_at: now,
@@ -100,11 +113,16 @@ impl Keeper {
             return self.renew().await;
         }
         if self.slot.rest(self.earliest()) {
-            tokio::select! {
-                () = tokio::time::sleep_until(due.min(self.look_at)) => {}
+            let token = self.slot.held();
+            let held = self.show_what_is_in_use();
+            let seen = tokio::select! {
+                () = tokio::time::sleep_until(due.min(self.look_at)) => return,
                 // Losing this branch loses nothing: a wake-up that comes meanwhile is kept for the next turn.
-                () = self.slot.woken() => {}
-            }
+                () = self.slot.woken() => return,
+                // Nor does this one: the next look shows the same.
+                seen = fleet::look(&mut self.store, token.as_deref(), held) => seen,
+            };
+            self.learn(seen).await;
         }
     }
 
@@ -156,15 +174,11 @@ impl Keeper {
         self.not_before.max(self.budget().free_at(Instant::now()))
     }
 
-    async fn renew(&mut self) {
-        self.look().await;
+    /// Asks Zoho with this pair, for a token of this version or a later one.
+    async fn ask(&mut self, pair: Pair, version: u64) {
         let begun = Instant::now();
-        let Some(pair) = self.pair(begun) else {
-            let wait = self.schedule.wait_after_transient();
-            return self.fail(Failure::Transient("there are no credentials"), wait);
-        };
         if !self.budget().spend(begun) {
-            return;
+            return self.leave_turn(None).await;
         }
         self.slot.requesting(begun + self.timeout);
         let result = self.grant.refresh(&pair).await;
@@ -176,13 +190,18 @@ impl Keeper {
         match result {
             Ok(granted) => {
                 self.credentials.accepted(pair);
-                self.keep(granted, begun);
+                let version = version.max(self.version + 1);
+                self.keep(version, granted, begun).await;
             }
             // With what is left, the next turn goes on as if this one had not been.
-            Err(failure @ Failure::Refused(_)) if self.credentials.refused(&pair, failure) => {}
+            Err(failure @ Failure::Refused(_)) if self.credentials.refused(&pair, failure) => {
+                let wait = self.schedule.wait_after(&failure);
+                self.leave_turn(Some((failure, wait))).await;
+            }
             Err(failure) => {
                 let wait = self.schedule.wait_after(&failure);
                 self.fail(failure, wait);
+                self.leave_turn(Some((failure, wait))).await;
             }
         }
     }
@@ -195,9 +214,23 @@ impl Keeper {
             .or_else(|| self.credentials.next())
     }
 
-    /// Puts a new token into the slot. Its life counts from before the request.
-    fn keep(&mut self, granted: Granted, begun: Instant) {
+    /// Keeps a token that Zoho has issued. Its life counts from before the request.
+    async fn keep(&mut self, version: u64, granted: Granted, begun: Instant) {
         self.compare_api_domain(granted.api_domain.as_deref());
+        let expires = begun + granted.lifetime;
+        let token = AccessToken::new(version, granted.authorization, expires);
+        self.put(token, granted.lifetime);
+        info!(
+            account = self.observer.account(),
+            version,
+            expires_in_s = granted.lifetime.as_secs(),
+            "access token renewed"
+        );
+        self.publish().await;
+    }
+
+    /// Puts a new token into the slot.
+    fn put(&mut self, token: AccessToken, lifetime: Duration) {
         // A token that was refused without ever being accepted is no success yet: the waits go on growing.
         if self
             .slot
@@ -206,29 +239,29 @@ impl Keeper {
         {
             self.schedule.succeeded();
         }
-        self.version += 1;
-        self.renew_at = begun + Schedule::renewal_after(granted.lifetime);
-        self.not_before = begun;
-        self.slot.put(Arc::new(AccessToken::new(
-            self.version,
-            granted.authorization,
-            begun + granted.lifetime,
-        )));
+        let now = Instant::now();
+        self.version = token.version();
+        self.lifetime = lifetime;
+        self.patience = None;
+        let rest_of_life = lifetime.saturating_sub(Schedule::renewal_after(lifetime));
+        self.renew_at = token.expires().checked_sub(rest_of_life).unwrap_or(now);
+        self.not_before = now;
+        self.slot.put(Arc::new(token));
         self.slot.finished(Standing::Good);
-        let expires_in_s = granted.lifetime.as_secs();
-        info!(
-            account = self.observer.account(),
-            version = self.version,
-            expires_in_s,
-            "access token renewed"
-        );
     }
 
+    /// Notes that a token request of this replica's has failed.
     fn fail(&mut self, failure: Failure, wait: Duration) {
         if matches!(failure, Failure::Unreached(_)) {
             self.budget().refund();
         }
+        self.rest_after(failure, wait);
+    }
+
+    /// Notes that there is no new token, and that the next try is due after that time.
+    fn rest_after(&mut self, failure: Failure, wait: Duration) {
         self.not_before = Instant::now() + wait;
+        self.patience = None;
         // What could not be tried must not keep from renewal what has proved itself.
         self.prove_at = self
             .not_before
@@ -302,7 +335,8 @@ mod tests {
         let keeper = Keeper::new(
             Arc::clone(&slot),
             (credentials, grant, account.api.clone()),
-            (SharedBudget::new(&config.token), &config.token),
+            (SharedBudget::new(&config.token), None),
+            &config.token,
             observer,
         );
 

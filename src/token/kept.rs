@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use rustls::ClientConfig;
+
 use super::budget::SharedBudget;
 use super::credentials::Credentials;
 use super::grant::Grant;
 use super::keeper::Keeper;
 use super::slot::Slot;
-use crate::config::{AccountConfig, TokenConfig};
+use super::store::Store;
+use crate::config::{AccountConfig, TokenConfig, TokenStoreConfig};
 use crate::telemetry::Telemetry;
 
 /// What an account has of its token.
@@ -20,12 +23,14 @@ pub struct Kept {
     pub budget: SharedBudget,
 }
 
-/// Makes a keeper for each token, and says what each account has of it, in the order of the accounts.
+/// Makes a keeper for each token, and says what each account has of it, in the order of the accounts. The store comes with
+/// the TLS that it is reached by.
 #[must_use]
 pub fn keep(
     accounts: &[AccountConfig],
     http: &reqwest::Client,
     config: &TokenConfig,
+    store: Option<(&Arc<TokenStoreConfig>, &Arc<ClientConfig>)>,
     telemetry: &Arc<Telemetry>,
 ) -> (Vec<Kept>, Vec<Keeper>) {
     let cache = Slot::cache(accounts.len());
@@ -46,10 +51,12 @@ pub fn keep(
         let grant = Grant::new(&account.accounts, &account.client_id, http.clone());
         let observer = telemetry.token_observer(&account.name);
         let credentials = Credentials::new(account, observer.clone());
+        let store = store.and_then(|store| Store::of(account, config, store, observer.clone()));
         let keeper = Keeper::new(
             Arc::clone(&slot),
             (credentials, grant, account.api.clone()),
-            (budget.clone(), config),
+            (budget.clone(), store),
+            config,
             observer,
         );
         kept.push(Kept { slot, budget });

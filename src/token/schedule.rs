@@ -9,6 +9,10 @@ use super::grant::Failure;
 /// enough that ten replicas stay under Zoho's ten live tokens, early enough for several tries.
 const RENEW_AT: Range<f64> = 0.85..0.92;
 
+/// The share of a token's life, inside its last tenth, up to which the store or another replica's renewal is waited for.
+/// It lies after every renewal's beginning, and leaves time for one of this replica's own.
+const WAIT_UNTIL: Range<f64> = 0.92..0.96;
+
 /// The window that the waits below are written for.
 const UNIT: f64 = 1.0 / 600.0;
 
@@ -52,6 +56,11 @@ impl Schedule {
         lifetime.mul_f64(between(RENEW_AT))
     }
 
+    /// How long before a token's end this replica stops waiting for others, given how long the token lives.
+    pub(super) fn own_time(lifetime: Duration) -> Duration {
+        lifetime.mul_f64(1.0 - between(WAIT_UNTIL))
+    }
+
     /// All is well again: the next failure is a first one.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
@@ -67,6 +76,13 @@ impl Schedule {
                 .unwrap_or(self.window)
                 .clamp(self.seconds(UNREACHED_WAIT), self.window),
             Failure::Transient(_) => self.wait_after_transient(),
+        }
+    }
+
+    /// Counts another replica's failure: the next wait grows as if it had been this one's.
+    pub(super) fn heard_of(&mut self, failure: &Failure) {
+        if matches!(failure, Failure::Transient(_)) {
+            self.failures += 1;
         }
     }
 

@@ -154,6 +154,7 @@ impl Slot {
 
     /// Notes that Zoho's API refused a token.
     pub fn reject(&self, token: &AccessToken) -> Rejection {
+        let before = token.trial();
         token.refused();
         let mut rejection = Rejection::Dropped;
         self.state.send_if_modified(|state| {
@@ -174,7 +175,10 @@ impl Slot {
             self.at_hand.store(None);
             state.request_if_allowed()
         });
-        self.wake.notify_one();
+        // Once a change, and not once a request: the keeper may be looking at the store.
+        if token.trial() != before {
+            self.wake.notify_one();
+        }
         rejection
     }
 
