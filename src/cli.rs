@@ -104,6 +104,10 @@ fn check(config: &Config) -> anyhow::Result<Exit> {
     for warning in &config.warnings {
         print(format_args!("# warning: {warning}"))?;
     }
+    print(format_args!(
+        "# note: upstream.max_in_flight is per replica: {} × replicas should fit into what Zoho takes at once (5 to 25)",
+        config.upstream.max_in_flight
+    ))?;
     Ok(Exit::Clean)
 }
 

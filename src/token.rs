@@ -25,6 +25,6 @@ pub use enrolment::{Enrolled, enroll};
 pub use grant::{Failure, direct_http_client, http_client};
 pub use keeper::Keeper;
 pub use kept::{Kept, keep};
-pub use once::ask_once;
+pub use once::{Asked, ask_once};
 pub use slot::{Rejection, Slot, Standing, Unavailable};
 pub use store::{Away, Store};

@@ -1,7 +1,7 @@
 //! The command that looks at everything an account needs, from here to Zoho, and says who must act.
 //!
-//! It deletes nothing, keeps nothing, and asks each accounts server for one token at most. Invariant: a line says what was
-//! tried, what that means and who must act, and no secret.
+//! It deletes nothing, keeps nothing, and asks each accounts server for one token at most; where replicas share a store, within
+//! their budget, and for them. Invariant: a line says what was tried, what that means and who must act, and no secret.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,8 +10,10 @@ use http::header::DATE;
 use rustls::ClientConfig;
 
 use super::{Exit, print};
+use crate::app;
 use crate::config::{AccountConfig, Config};
-use crate::token::{self, Failure};
+use crate::telemetry::Telemetry;
+use crate::token::{self, Asked, Away, Failure, Store};
 use crate::upstream::{self, Connector, Unreachable};
 use crate::zoho::Origin;
 
@@ -66,17 +68,22 @@ impl Finding {
 struct Doctor<'a> {
     config: &'a Config,
     tls: Arc<ClientConfig>,
+    store_tls: Option<Arc<ClientConfig>>,
     http: reqwest::Client,
+    telemetry: Arc<Telemetry>,
 }
 
 impl<'a> Doctor<'a> {
     fn new(config: &'a Config) -> anyhow::Result<Self> {
         let tls = upstream::tls_config(&config.upstream.ca, config.needs_tls())?;
         let http = token::http_client(&tls, &config.upstream, config.token.timeout)?;
+        let telemetry = Telemetry::start(None, &tls)?;
         Ok(Self {
             config,
             tls: Arc::new(tls),
+            store_tls: app::store_tls(config)?,
             http,
+            telemetry,
         })
     }
 
@@ -110,20 +117,44 @@ impl<'a> Doctor<'a> {
             findings.push(self.compare_clocks(&clock, &account.accounts).await);
         }
         let token = format!("{name}: token request");
-        match same {
-            Some(same) => findings.push(Finding::new(
-                Grade::Good,
-                &token,
-                format!("not made, its token is that of {}", same.name),
-            )),
-            None if is_reached => findings.extend(self.ask_for_a_token(&token, account).await),
-            None => findings.push(Finding::new(
-                Grade::Bad,
-                &token,
-                "not made, for the accounts server cannot be reached",
-            )),
+        if let Some(same) = same {
+            let meaning = format!("not made, its token is that of {}", same.name);
+            findings.push(Finding::new(Grade::Good, &token, meaning));
+            return findings;
+        }
+        let mut store = self.store_of(account);
+        if let Some(store) = &mut store {
+            findings.push(self.probe(&format!("{name}: token store"), store).await);
+        }
+        if is_reached {
+            let asked = self.ask_for_a_token(&token, account, store.as_mut());
+            findings.extend(asked.await);
+        } else {
+            let meaning = "not made, for the accounts server cannot be reached";
+            findings.push(Finding::new(Grade::Bad, &token, meaning));
         }
         findings
+    }
+
+    fn store_of(&self, account: &AccountConfig) -> Option<Store> {
+        let place = self
+            .config
+            .token_store
+            .as_ref()
+            .zip(self.store_tls.as_ref())?;
+        let observer = self.telemetry.token_observer(&account.name);
+        Store::of(account, &self.config.token, place, observer)
+    }
+
+    /// Whether the store can be reached, read and written.
+    async fn probe(&self, tried: &str, store: &mut Store) -> Finding {
+        match store.probe().await {
+            Ok(()) => Finding::new(Grade::Good, tried, "reachable and writable"),
+            Err(away) => {
+                let meaning = format!("{away}. The operator must act: {}", mending_store(away));
+                Finding::new(Grade::Bad, tried, meaning)
+            }
+        }
     }
 
     /// DNS, TCP, the proxy on the way, TLS.
@@ -161,29 +192,56 @@ impl<'a> Doctor<'a> {
         Finding::new(Grade::Odd, tried, meaning)
     }
 
-    async fn ask_for_a_token(&self, tried: &str, account: &AccountConfig) -> Vec<Finding> {
-        let named = match token::ask_once(account, self.http.clone()).await {
-            Ok(named) => named,
-            Err(failure) => {
-                let meaning = format!("{failure}. {}", who_must_act(&failure));
-                return vec![Finding::new(Grade::Bad, tried, meaning)];
+    async fn ask_for_a_token(
+        &self,
+        tried: &str,
+        account: &AccountConfig,
+        store: Option<&mut Store>,
+    ) -> Vec<Finding> {
+        let http = self.http.clone();
+        let asked = token::ask_once(account, http, &self.config.token, store).await;
+        let (grade, meaning) = match asked {
+            Asked::Brought(named) => {
+                let meaning = "brought a token. It counts among Zoho's ten in ten minutes";
+                let brought = Finding::new(Grade::Good, tried, meaning);
+                return vec![brought, compare_api_domain(account, named.as_deref())];
             }
-        };
-        let api = format!("{}: api_domain", account.name);
-        let domain = match named {
-            None => Finding::new(Grade::Odd, &api, "not compared, Zoho named none"),
-            Some(named) if account.api.is_same_place_as(&named) => {
-                Finding::new(Grade::Good, &api, "Zoho names the configured API")
-            }
-            Some(_) => Finding::new(
-                Grade::Bad,
-                &api,
-                "Zoho names another API than the configured one. The operator must act: is data_center right?",
+            Asked::Stored(left) => (
+                Grade::Good,
+                format!(
+                    "not made, the store has a token for another {} s",
+                    left.as_secs()
+                ),
             ),
+            Asked::NotNow(wait) => (
+                Grade::Odd,
+                format!(
+                    "not made, a replica is at it or all have used up their budget. Nobody must act: try again in {} s",
+                    wait.as_secs() + 1
+                ),
+            ),
+            Asked::Failed(failure) => {
+                (Grade::Bad, format!("{failure}. {}", who_must_act(&failure)))
+            }
         };
-        let brought = "brought a token. It counts among Zoho's ten in ten minutes";
-        vec![Finding::new(Grade::Good, tried, brought), domain]
+        vec![Finding::new(grade, tried, meaning)]
     }
+}
+
+/// The API host that Zoho names with a token is the configured one, or this is another data center.
+fn compare_api_domain(account: &AccountConfig, named: Option<&str>) -> Finding {
+    let tried = format!("{}: api_domain", account.name);
+    let (grade, meaning) = match named {
+        None => (Grade::Odd, "not compared, Zoho named none"),
+        Some(named) if account.api.is_same_place_as(named) => {
+            (Grade::Good, "Zoho names the configured API")
+        }
+        Some(_) => (
+            Grade::Bad,
+            "Zoho names another API than the configured one. The operator must act: is data_center right?",
+        ),
+    };
+    Finding::new(grade, &tried, meaning)
 }
 
 /// How far a date is from this machine's.
@@ -220,6 +278,25 @@ const fn mending(problem: Unreachable) -> &'static str {
         Unreachable::ProxyFailed | Unreachable::ProxyInvalid => {
             "is upstream.proxy a proxy that tunnels, and well?"
         }
+    }
+}
+
+/// What to do about a store that is away. Replicas go on without it, each for itself.
+const fn mending_store(away: Away) -> &'static str {
+    match away {
+        Away::Dns | Away::Unreachable | Away::TimedOut | Away::Lost | Away::Resting => {
+            "is token_store.url right, does it run, and may this machine connect to it?"
+        }
+        Away::Tls => {
+            "token_store.ca_file must hold its authority, and its certificate the host of token_store.url"
+        }
+        Away::Refused => {
+            "are token_store.user and its password right? It needs the keys below token_store.key_prefix, and scripts"
+        }
+        Away::Cluster | Away::ReadOnly => {
+            "token_store.url must lead to a single Redis or Valkey, and to the one that is written to"
+        }
+        Away::Failing | Away::Odd => "is what answers there a Redis 7 or Valkey, and well?",
     }
 }
 
