@@ -58,7 +58,7 @@ enum Command {
     },
     /// Turn a self client's grant code into a refresh token. The client's secret and the code are asked for; or standard
     /// input holds them, a line each.
-    Enroll(enroll::Enroll),
+    Enroll(Box<enroll::Enroll>),
     /// Try it out: a fake Zoho, and the proxy in front of it on 127.0.0.1:8080. Needs no account and no network.
     Sandbox,
 }

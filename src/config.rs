@@ -28,6 +28,7 @@ use http::HeaderName;
 use rustls::RootCertStore;
 
 pub use account::AccountConfig;
+pub use authorities::load_authorities;
 pub use caller_tokens::CallerTokens;
 pub use forward_proxy::ForwardProxy;
 pub use layers::Environment;

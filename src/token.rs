@@ -22,7 +22,7 @@ mod store;
 pub use access::AccessToken;
 pub use budget::SharedBudget;
 pub use enrolment::{Enrolled, enroll};
-pub use grant::{Failure, direct_http_client, http_client};
+pub use grant::{Failure, http_client, http_client_through};
 pub use keeper::Keeper;
 pub use kept::{Kept, keep};
 pub use once::{Asked, ask_once};

@@ -17,7 +17,7 @@ use clap::{ArgGroup, Args};
 use rustls::RootCertStore;
 
 use super::{Exit, complain, print};
-use crate::config::Secret;
+use crate::config::{self, ForwardProxy, Secret};
 use crate::token::{self, Enrolled, Failure};
 use crate::upstream;
 use crate::zoho::{DataCenter, Origin, ScopeCheck};
@@ -45,6 +45,12 @@ pub(super) struct Enroll {
     /// Print the manifest of a Kubernetes Secret of this name.
     #[arg(long, value_name = "NAME", value_parser = kubernetes_name)]
     kubernetes_secret: Option<String>,
+    /// The HTTP proxy on the way, where a network lets nothing out directly. It must not ask for a password.
+    #[arg(long, value_name = "URL", value_parser = ForwardProxy::at)]
+    proxy: Option<ForwardProxy>,
+    /// Further certificate authorities to trust, in PEM.
+    #[arg(long, value_name = "FILE", value_parser = authorities)]
+    ca_file: Option<RootCertStore>,
 }
 
 fn data_center(name: &str) -> Result<DataCenter, String> {
@@ -52,6 +58,10 @@ fn data_center(name: &str) -> Result<DataCenter, String> {
         let names = DataCenter::ALL.map(|center| center.name).join(", ");
         format!("must be one of {names}; for others give --accounts-url")
     })
+}
+
+fn authorities(path: &str) -> Result<RootCertStore, String> {
+    config::load_authorities(Path::new(path))
 }
 
 /// A DNS subdomain name, as Kubernetes wants it, so that it can stand in YAML as it is.
@@ -108,8 +118,10 @@ fn exchange(
         .transpose()?
         .or_else(|| enroll.accounts_url.clone());
     let accounts = accounts.context("a data center or a URL is required")?;
-    let tls = upstream::tls_config(&RootCertStore::empty(), accounts.is_tls())?;
-    let http = token::direct_http_client(&tls, TIMEOUT)?;
+    let none = RootCertStore::empty();
+    let further = enroll.ca_file.as_ref().unwrap_or(&none);
+    let tls = upstream::tls_config(further, accounts.is_tls())?;
+    let http = token::http_client_through(&tls, enroll.proxy.as_ref(), TIMEOUT)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

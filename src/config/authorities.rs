@@ -1,5 +1,7 @@
 //! The file of further certificate authorities, read once: what cannot be trusted is known before anything listens.
 
+use std::path::Path;
+
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -13,11 +15,15 @@ pub(super) fn read(section: &Section, key: &str) -> RootCertStore {
     if path.is_empty() {
         return RootCertStore::empty();
     }
-    let authorities = file::read(path.as_ref()).and_then(|pem| parse(&pem).map_err(str::to_owned));
-    authorities.unwrap_or_else(|problem| {
+    load_authorities(Path::new(&path)).unwrap_or_else(|problem| {
         section.error(key, problem);
         RootCertStore::empty()
     })
+}
+
+/// The authorities in a file.
+pub fn load_authorities(path: &Path) -> Result<RootCertStore, String> {
+    file::read(path).and_then(|pem| parse(&pem).map_err(str::to_owned))
 }
 
 /// The parsers' own messages quote lines, and the file may be the wrong one.

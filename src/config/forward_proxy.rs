@@ -22,6 +22,16 @@ pub struct ForwardProxy {
     pub authorization: Option<HeaderValue>,
 }
 
+impl ForwardProxy {
+    /// The proxy at a URL, which does not ask who we are.
+    pub fn at(url: &str) -> Result<Self, &'static str> {
+        Ok(Self {
+            url: parse(url)?,
+            authorization: None,
+        })
+    }
+}
+
 /// The proxy that the section names, if it names one.
 pub(super) fn read(upstream: &Section) -> Option<ForwardProxy> {
     let text = upstream.text("proxy");

@@ -188,23 +188,25 @@ pub fn http_client(
     upstream: &UpstreamConfig,
     timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    let client = careful_client(tls, timeout).connect_timeout(upstream.connect_timeout);
-    match &upstream.proxy {
-        None => client.build(),
-        Some(proxy) => client.proxy(way_through(proxy)?).build(),
-    }
+    let client = careful_client(tls, upstream.proxy.as_ref(), timeout)?;
+    client.connect_timeout(upstream.connect_timeout).build()
 }
 
-/// The same for whoever has no configuration: no proxy, and no limit of its own for connecting.
-pub fn direct_http_client(
+/// The same for whoever has no configuration: no limit of its own for connecting.
+pub fn http_client_through(
     tls: &rustls::ClientConfig,
+    proxy: Option<&ForwardProxy>,
     timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    careful_client(tls, timeout).build()
+    careful_client(tls, proxy, timeout)?.build()
 }
 
-fn careful_client(tls: &rustls::ClientConfig, timeout: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn careful_client(
+    tls: &rustls::ClientConfig,
+    proxy: Option<&ForwardProxy>,
+    timeout: Duration,
+) -> reqwest::Result<reqwest::ClientBuilder> {
+    let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls.clone())
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -213,7 +215,11 @@ fn careful_client(tls: &rustls::ClientConfig, timeout: Duration) -> reqwest::Cli
         .retry(reqwest::retry::never())
         .timeout(timeout)
         // One request an hour: a kept connection would be stale each time.
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(0);
+    Ok(match proxy {
+        None => client,
+        Some(proxy) => client.proxy(way_through(proxy)?),
+    })
 }
 
 /// Encrypted connections alone go through the proxy: others stay on this host.

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zoho_sandbox::Sandbox;
 
-use crate::support::{Program, TestApp, config_for};
+use crate::support::{ConnectProxy, Manners, Program, TestApp, config_for, tls_sandbox};
 
 const SECRET: &str = "sandbox-client-secret";
 const CODE: &str = "1000.sandbox-grant-code";
@@ -176,6 +176,26 @@ async fn files_that_are_there_are_kept_and_the_code_is_not_spent() {
     assert_eq!(directory.holds("refresh_token").as_deref(), Some("in use"));
     assert_eq!(directory.holds("client_secret"), None);
     assert_eq!(zoho.ledger().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_network_that_lets_nothing_out_is_left_through_its_proxy_with_its_authority() {
+    let (zoho, authority) = tls_sandbox().await;
+    let proxy = ConnectProxy::start(Manners::Tunnel).await;
+    let url = format!("http://{}", proxy.address);
+    let way = ["--kubernetes-secret", "zoho", "--proxy", &url];
+    let input = lines(SECRET, CODE);
+    let (code, _, stderr) = enroll(&zoho, &way, &input).await;
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("the code is still good"), "{stderr}");
+
+    let trusted = [&way[..], &["--ca-file", authority.to_str().unwrap()]].concat();
+    let (code, stdout, stderr) = enroll(&zoho, &trusted, &input).await;
+
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("kind: Secret"));
+    assert_eq!(proxy.asked().len(), 2, "nothing goes another way");
+    std::fs::remove_file(authority).unwrap();
 }
 
 #[tokio::test]
