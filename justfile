@@ -13,6 +13,10 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# Cold starts of fifty replicas, twenty times each.
+fleet:
+    FLEET_REPETITIONS=20 cargo nextest run --locked --test fleet -E 'test(cold_start)'
+
 # How long the parts of a request take.
 bench-parts:
     cargo bench --locked --bench parts

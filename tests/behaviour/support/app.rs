@@ -179,15 +179,7 @@ impl TestApp {
 
     /// The sum of a metric over all series that have these labels, each written as `name="value"`.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let text = self.admin("/metrics").await.body;
-        let of_name = text.lines().filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with([' ', '{']))
-        });
-        let wanted = of_name.filter(|line| labels.iter().all(|label| line.contains(label)));
-        wanted
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+        sum_of(&self.admin("/metrics").await.body, name, labels)
     }
 
     /// Waits until so many requests wait for a token or a place.
@@ -232,6 +224,18 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.shutdown.ask(true);
     }
+}
+
+/// The sum of a metric in `text` over all series that have these labels.
+pub(crate) fn sum_of(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let of_name = text.lines().filter(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with([' ', '{']))
+    });
+    let wanted = of_name.filter(|line| labels.iter().all(|label| line.contains(label)));
+    wanted
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum()
 }
 
 /// Sends a request and reads everything.

@@ -1,6 +1,6 @@
 //! What the tests stand on: the proxy in this process, raw connections to it, and the program as users run it.
 
-mod app;
+pub(crate) mod app;
 mod collector;
 mod config;
 mod connect_proxy;
