@@ -19,7 +19,8 @@ fn tests_in(folder: &str) -> BTreeSet<String> {
             let name = ["async fn ", "fn "]
                 .iter()
                 .find_map(|start| function.strip_prefix(start));
-            if attribute.starts_with("#[") && attribute.contains("test")
+            if attribute.starts_with("#[")
+                && attribute.contains("test")
                 && let Some((name, _)) = name.and_then(|name| name.split_once('('))
             {
                 found.insert(format!("{module}::{name}"));
