@@ -137,6 +137,11 @@ impl Store {
         })
     }
 
+    /// How long one command may take.
+    pub(super) fn command_timeout(&self) -> Duration {
+        self.connection.command_timeout()
+    }
+
     /// The pair whose token is shared.
     pub(super) fn pair(&self) -> &Pair {
         &self.pair

@@ -21,12 +21,9 @@ use crate::token::store::{Seen, Shared, Store, Turn};
 /// Seconds between two looks at what another replica's request has brought: callers may be waiting.
 const BUSY_WAIT: Range<f64> = 0.05..0.15;
 
-/// How long until a store that is away is tried again.
-const AWAY_WAIT: Duration = Duration::from_millis(250);
-
-/// How long a store that is away is waited for while nobody waits for a token: a replica's own start, or fifty others', may
-/// slow it down.
-const START_WAIT: Duration = Duration::from_secs(2);
+/// A store that is away is waited for as long as so many commands may take, while nobody waits for a token: a replica's own
+/// start, or fifty others', may slow it down.
+const COMMANDS_TO_START: u32 = 8;
 
 /// Waits for the next look at the store; for ever without one.
 pub(super) async fn look(
@@ -57,6 +54,7 @@ impl Keeper {
         let Some(store) = &mut self.store else {
             return self.ask(pair, held + 1).await;
         };
+        let command_timeout = store.command_timeout();
         store.turn_to(&pair);
         let turn = if Instant::now() < patience {
             let turn = store.take(held, false);
@@ -86,7 +84,7 @@ impl Keeper {
                 if left.is_zero() {
                     return self.ask(pair, held + 1).await;
                 }
-                self.wait_for_others(left, AWAY_WAIT.min(left)).await;
+                self.wait_for_others(left, command_timeout.min(left)).await;
             }
         }
     }
@@ -117,6 +115,8 @@ impl Keeper {
     /// moment if the credentials have brought no token that lives and nobody waits for one; else not at all.
     fn patience(&mut self, token: Option<&AccessToken>) -> Instant {
         let now = Instant::now();
+        let command_timeout = self.store.as_ref().map(Store::command_timeout);
+        let store_wait = command_timeout.unwrap_or_default() * COMMANDS_TO_START;
         let (lifetime, nobody_waits) = (
             self.lifetime,
             !self.slot.was_good() || self.slot.current().is_some(),
@@ -126,7 +126,7 @@ impl Keeper {
                 let own_time = Schedule::own_time(lifetime);
                 token.expires().checked_sub(own_time).unwrap_or(now)
             }
-            None if nobody_waits => now + START_WAIT,
+            None if nobody_waits => now + store_wait,
             None => now,
         })
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -154,6 +155,10 @@ impl Connection {
             open: None,
             not_before: Instant::now(),
         }
+    }
+
+    pub(super) fn command_timeout(&self) -> Duration {
+        self.place.config.command_timeout
     }
 
     /// Runs a script. It may run twice: its second run must do no more than the first has done.
