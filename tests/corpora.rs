@@ -52,6 +52,11 @@ fn token_answers() {
 }
 
 #[test]
+fn answers_of_the_store() {
+    replay("store_answer");
+}
+
+#[test]
 fn bytes_of_zohos_side() {
     replay("upstream_bytes");
 }

@@ -3,6 +3,7 @@
 
 mod caller;
 mod oracle;
+mod store;
 mod token;
 mod upstream;
 mod zoho;
@@ -14,6 +15,7 @@ use bigin_photo_proxy::zoho::Envelope;
 use http::uri::PathAndQuery;
 
 pub use caller::caller_bytes;
+pub use store::store_answer;
 pub use token::token_answer;
 pub use upstream::upstream_bytes;
 
@@ -21,11 +23,12 @@ pub use upstream::upstream_bytes;
 pub type Property = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const PROPERTIES: [(&str, Property); 6] = [
+pub const PROPERTIES: [(&str, Property); 7] = [
     ("target", target),
     ("envelope", envelope),
     ("config", config),
     ("token_answer", token_answer),
+    ("store_answer", store_answer),
     ("upstream_bytes", upstream_bytes),
     ("caller_bytes", caller_bytes),
 ];

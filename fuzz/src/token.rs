@@ -47,7 +47,7 @@ struct Scene {
     telemetry: Arc<Telemetry>,
 }
 
-type Script = Rc<RefCell<Vec<u8>>>;
+pub(super) type Script = Rc<RefCell<Vec<u8>>>;
 
 impl Scene {
     fn set() -> Self {
@@ -103,7 +103,16 @@ impl Scene {
     }
 }
 
-async fn serve(listener: TcpListener, answer: Script) {
+/// The answer of an accounts server that issues this token.
+pub(super) fn issuing(token: &str) -> Script {
+    let body = format!("{{\"access_token\":\"{token}\"}}");
+    let length = body.len();
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    Rc::new(RefCell::new(answer.into_bytes()))
+}
+
+pub(super) async fn serve(listener: TcpListener, answer: Script) {
     while let Ok((stream, _)) = listener.accept().await {
         drop(tokio::task::spawn_local(reply(stream, Rc::clone(&answer))));
     }

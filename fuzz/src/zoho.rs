@@ -45,7 +45,9 @@ pub(crate) fn config(keys: &str, accounts_url: &str, api_url: &str) -> Config {
 pub(crate) fn keep(config: &Config, telemetry: &Arc<Telemetry>) -> (Kept, Keeper) {
     let http = token::http_client(&tls(), &config.upstream, config.token.timeout)
         .expect("a client for token requests");
-    let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, None, telemetry);
+    let store_tls = Arc::new(tls());
+    let store = config.token_store.as_ref().map(|store| (store, &store_tls));
+    let (kept, keepers) = token::keep(&config.accounts, &http, &config.token, store, telemetry);
     let one = "there is one account";
     (
         kept.into_iter().next().expect(one),
