@@ -17,6 +17,10 @@ lint:
 fleet:
     FLEET_REPETITIONS=20 cargo nextest run --locked --test fleet -E 'test(cold_start)'
 
+# What the store costs a replica: memory, commands a minute.
+fleet-figures:
+    cargo test --release --locked --test fleet -- --ignored --nocapture what_the_store_costs
+
 # How long the parts of a request take.
 bench-parts:
     cargo bench --locked --bench parts

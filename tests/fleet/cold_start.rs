@@ -71,18 +71,9 @@ async fn replacing_every_replica_costs_no_token_request() {
 async fn a_replica_at_rest_sends_a_little_more_than_a_command_a_second() {
     let (redis, zoho) = (Redis::start().await, zoho_with(|_| {}).await);
     let _replica = ready(1, &config(&zoho, &redis.keys())).await;
-    let commands = async || {
-        let all: String = redis.run(&["INFO", "commandstats"]).await;
-        let of_scripts = all
-            .lines()
-            .find(|line| line.starts_with("cmdstat_evalsha:"));
-        let calls = of_scripts.and_then(|line| line.split(['=', ',']).nth(1));
-        calls.unwrap().parse::<u64>().unwrap()
-    };
-
-    let before = commands().await;
+    let before = redis.scripts_run().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    let commands = commands().await - before;
+    let commands = redis.scripts_run().await - before;
 
     // 67 to 86 a minute.
     assert!((6..=9).contains(&commands), "{commands} in 6 s");

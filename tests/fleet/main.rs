@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     clippy::float_cmp,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails where it stands, has no tasks to lose, and counts with the whole numbers that metrics are"
 )]
@@ -23,8 +24,10 @@ mod clocks;
 mod cold_start;
 mod doctor;
 mod failures;
+mod figures;
 mod histories;
 mod lifetimes;
+mod mishaps;
 mod outages;
 mod rotations;
 mod sick_stores;

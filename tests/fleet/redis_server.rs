@@ -97,6 +97,16 @@ impl Redis {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// How many scripts it has run.
+    pub(crate) async fn scripts_run(&self) -> u64 {
+        let all: String = self.run(&["INFO", "commandstats"]).await;
+        let of_scripts = all
+            .lines()
+            .find(|line| line.starts_with("cmdstat_evalsha:"));
+        let calls = of_scripts.and_then(|line| line.split(['=', ',']).nth(1));
+        calls.unwrap().parse().unwrap()
+    }
+
     /// The keys that end like this; in a fleet with one account there is at most one.
     pub(crate) async fn keys_like(&self, end: &str) -> Vec<String> {
         self.run(&["KEYS", &format!("*{end}")]).await

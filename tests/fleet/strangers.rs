@@ -5,6 +5,7 @@ use std::time::Duration;
 use zoho_sandbox::Sandbox;
 
 use crate::fleet::{Replica, config, ready, zoho_with};
+use crate::invariants::assert_newest_token;
 use crate::redis_server::Redis;
 use crate::support::eventually;
 
@@ -38,6 +39,7 @@ async fn is_noticed_and_mended(zoho: &Sandbox, redis: &Redis, replicas: &[Replic
     assert_eq!(new[0].delete(1).await.outcome(), "deleted");
     let ledger = zoho.ledger();
     assert_eq!((ledger.token_requests, ledger.refused_for_token), (1, 0));
+    assert_newest_token(zoho, replicas.iter().chain(&new));
 }
 
 #[tokio::test(flavor = "multi_thread")]
