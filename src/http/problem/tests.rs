@@ -100,10 +100,12 @@ fn problems() -> Vec<(Problem, Advice)> {
     problems
 }
 
-/// Whether the page that callers read has this row.
+/// What callers read.
+const PAGE: &str = include_str!("../../../docs/errors.md");
+
+/// Whether the page has this row.
 fn is_documented(row: &Row) -> bool {
-    let page = include_str!("../../../docs/errors.md");
-    page.lines().any(|line| {
+    PAGE.lines().any(|line| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         let [_, status, code, _, outcome, error, _] = cells[..] else {
             return false;
@@ -121,6 +123,11 @@ fn whatever_goes_wrong_is_a_row_of_the_page_that_callers_read() {
         let row = problem.row();
 
         assert!(is_documented(&row), "{problem:?}");
+        let expected = match problem {
+            Problem::Panic(outcome) | Problem::Failure(_, outcome) => outcome,
+            _ => Outcome::NotSent,
+        };
+        assert_eq!(row.outcome, expected, "{problem:?}");
         let mut error_types = ERROR_TYPES.split_whitespace();
         assert!(error_types.any(|it| it == row.proxy_error), "{problem:?}");
         assert_eq!(row.act, act, "{problem:?}");
@@ -128,6 +135,13 @@ fn whatever_goes_wrong_is_a_row_of_the_page_that_callers_read() {
         assert_eq!(row.retry, act != Act::Caller, "{problem:?}");
         let told = row.retry_after.map(whole_seconds);
         assert_eq!(told, retry_after, "{problem:?}");
+    }
+}
+
+#[test]
+fn every_outcome_is_a_word_of_the_page() {
+    for outcome in Outcome::ALL {
+        assert!(PAGE.contains(&format!("`{}`", outcome.as_str())));
     }
 }
 
