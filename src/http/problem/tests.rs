@@ -139,10 +139,12 @@ fn whatever_goes_wrong_is_a_row_of_the_page_that_callers_read() {
 }
 
 #[test]
-fn every_outcome_is_a_word_of_the_page() {
-    for outcome in Outcome::ALL {
-        assert!(PAGE.contains(&format!("`{}`", outcome.as_str())));
-    }
+fn the_outcomes_are_the_words_of_the_page() {
+    let [deleted, refused, not_sent, unknown] = Outcome::ALL.map(Outcome::as_str);
+
+    let words = format!("`{deleted}`, `{refused}`, `{not_sent}` or `{unknown}`");
+
+    assert!(PAGE.contains(&words), "{words}");
 }
 
 #[test]
