@@ -14,6 +14,7 @@ ARG GIT_SHA=""
 LABEL org.opencontainers.image.title="bigin-photo-proxy" \
       org.opencontainers.image.description="Deletes profile photos in Zoho Bigin for callers without credentials" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="$GIT_SHA"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /bigin-photo-proxy /bigin-photo-proxy
