@@ -63,11 +63,17 @@ advisories:
 # Custom resources against the definitions of the operators that they are for; needs the network.
 custom-resources:
     deploy/kubernetes/validate \
-        {{prometheus_operator}}_servicemonitors.yaml {{prometheus_operator}}_prometheusrules.yaml \
-        https://raw.githubusercontent.com/external-secrets/external-secrets/v2.9.0/config/crds/bases/external-secrets.io_externalsecrets.yaml
+        {{github}}/prometheus-operator/prometheus-operator/v0.93.0/{{prometheus}}_servicemonitors.yaml \
+        {{github}}/prometheus-operator/prometheus-operator/v0.93.0/{{prometheus}}_prometheusrules.yaml \
+        {{github}}/external-secrets/external-secrets/v2.9.0/config/crds/bases/external-secrets.io_externalsecrets.yaml
 
-prometheus_operator := "https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.0/example/prometheus-operator-crd/monitoring.coreos.com"
+github := "https://raw.githubusercontent.com"
+prometheus := "example/prometheus-operator-crd/monitoring.coreos.com"
 
 # The container image, as operators get it.
 image tag="bigin-photo-proxy:dev":
     docker build --build-arg GIT_SHA=$(git rev-parse --short=12 HEAD) --build-arg BUILD_DATE=$(date -u +%F) -t {{tag}} .
+
+# Whether the image serves, drains, and stays within 64 MiB under attack; needs a Docker engine on this machine.
+image-test tag="bigin-photo-proxy:dev":
+    deploy/image-test {{tag}}

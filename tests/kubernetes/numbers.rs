@@ -13,7 +13,7 @@ use crate::replica::Replica;
 /// makes by default.
 const CALLS_AT_ONCE: u64 = 10;
 
-/// What a replica needs at rest, and for a connection of an attacker, kernel's share included (docs/evidence.md).
+/// What a replica needs at rest, and for a connection of an attacker (deploy/README.md).
 const MIB_AT_REST: u64 = 10;
 const KIB_A_CONNECTION: u64 = 30;
 
