@@ -77,3 +77,11 @@ image tag="bigin-photo-proxy:dev":
 # Whether the image serves, drains, and stays within 64 MiB under attack; needs a Docker engine on this machine.
 image-test tag="bigin-photo-proxy:dev":
     deploy/image-test {{tag}}
+
+# What the program consists of, as a CycloneDX bill of materials; the same for the same commit. Needs cargo-cyclonedx
+# (cargo install cargo-cyclonedx --locked).
+sbom:
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 \
+        --describe binaries --no-build-deps --target x86_64-unknown-linux-gnu
+    rm sandbox/zoho-sandbox_bin.cdx.json
+    mv bigin-photo-proxy_bin.cdx.json target/bigin-photo-proxy.cdx.json
