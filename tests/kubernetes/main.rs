@@ -1,5 +1,5 @@
 //! What is deployed on Kubernetes, as `kubectl kustomize` renders it: held against the program, against the profile for
-//! restricted pods, and against what Zoho allows.
+//! restricted pods, and against what Zoho allows. And the stack to look at on one machine.
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -10,6 +10,7 @@ mod manifests;
 mod replica;
 
 mod configuration;
+mod local;
 mod numbers;
 mod restricted;
 mod wiring;
