@@ -101,7 +101,8 @@ impl App {
         audit: &Audit,
         listen: impl FnOnce() -> std::io::Result<Insisted>,
     ) -> anyhow::Result<Ending> {
-        let control = runtime()?;
+        // Each keeper may have a question open about the store's name, and none may keep the others from Zoho's.
+        let control = runtime(BLOCKING_THREADS + self.config.accounts.len())?;
         let ending = control.block_on(async {
             let insisted = listen().context("signals cannot be received")?;
             let (address, admin) = (self.address(), self.admin_address());
@@ -228,8 +229,8 @@ impl App {
 /// As many of `max_connections` as there are descriptors for: with one too many, callers would take those that calls to
 /// Zoho need.
 fn connections_that_fit(config: &Config) -> usize {
-    // One in use, and one on its way out.
-    let upstream = 2 * config.upstream.max_in_flight * config.accounts.len();
+    // One in use, and one on its way out; and one to the token store.
+    let upstream = (2 * config.upstream.max_in_flight + 1) * config.accounts.len();
     let others = upstream + ADMIN_CONNECTIONS + OTHER_DESCRIPTORS;
     let descriptors = process::raise_descriptor_limit();
     let wanted = config.server.max_connections;
@@ -355,10 +356,10 @@ fn gauges(accounts: &[AccountConfig], kept: &[Kept], shared: &[Arc<Shared>]) -> 
     gauges.collect()
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+fn runtime(blocking_threads: usize) -> std::io::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder
         .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
+        .max_blocking_threads(blocking_threads)
         .build()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::runtime;
+use super::{BLOCKING_THREADS, runtime};
 use crate::account::Accounts;
 use crate::config::{CallerConfig, CallerTokens, Networks, UpstreamConfig};
 use crate::http::Front;
@@ -47,7 +47,7 @@ impl DataPath {
         spread: (Spread, HandedOver),
     ) -> anyhow::Result<oneshot::Receiver<()>> {
         let (over, receiver) = oneshot::channel();
-        let (data_path, runtime) = (Arc::clone(self), runtime()?);
+        let (data_path, runtime) = (Arc::clone(self), runtime(BLOCKING_THREADS)?);
         thread::Builder::new()
             .name("data-path".to_owned())
             .spawn(move || {
