@@ -175,6 +175,23 @@ async fn a_store_that_has_lost_everything_gets_the_token_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_not_answered_is_given_up_in_its_time() {
+    let (redis, zoho) = (Redis::start().await, zoho_with(|_| {}).await);
+    let relay = Relay::to(redis.port).await;
+    let replicas = ready(1, &config(&zoho, &relay.keys())).await;
+
+    relay.cut();
+
+    // Otherwise the next renewal would end it, and that is due in an hour.
+    let given_up = ["command=\"look\"", "result=\"timeout\""];
+    eventually("a look is given up", async || {
+        let commands = "bigin_token_store_commands_total";
+        replicas[0].metric(commands, &given_up).await >= 1.0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_store_a_replica_starts_within_seconds() {
     let (redis, zoho) = (Redis::start().await, zoho_with(|_| {}).await);
     redis.signal("STOP");
