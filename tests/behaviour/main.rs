@@ -32,6 +32,7 @@ mod process;
 mod requests;
 #[path = "../smuggling/mod.rs"]
 mod smuggling;
+mod token_answers;
 mod token_faults;
 mod token_renewal;
 mod transport;
