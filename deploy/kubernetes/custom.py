@@ -30,6 +30,9 @@ def strict(schema):
     schema = {key: strict(part) for key, part in schema.items()}
     if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
         schema["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+    if isinstance(schema.get("pattern"), str):
+        # Python takes flags at the beginning alone, Go anywhere.
+        schema["pattern"] = schema["pattern"].replace("^(?i)", "(?i)^")
     return schema
 
 

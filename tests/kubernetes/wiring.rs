@@ -1,6 +1,7 @@
 //! What one object says of another is true, and probes and monitors ask for what the program has.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -113,6 +114,31 @@ fn probes_and_monitors_ask_for_pages_that_the_admin_listener_has() {
     let statuses = paths.iter().map(|path| status(&serving.admin, path));
     // Its accounts server is not there, so it is not ready yet.
     assert_eq!(statuses.collect::<Vec<_>>(), ["200", "503", "200"]);
+}
+
+#[test]
+fn the_operators_rules_are_those_of_deploy_monitoring() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring");
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    let groups: Vec<_> = files
+        .iter()
+        .filter(|path| path.to_str().unwrap().ends_with("rules.yaml"))
+        .flat_map(|path| {
+            let rules: Value = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            list(&rules["groups"]).to_vec()
+        })
+        .collect();
+    let manifests = Manifests::render(EVERYTHING);
+    let deployed = manifests.of_kind("PrometheusRule");
+    let deployed: Vec<_> = deployed
+        .flat_map(|rule| list(&rule["spec"]["groups"]).to_vec())
+        .collect();
+    let advice =
+        "run deploy/kubernetes/rules, and list prometheusrule.yaml in components/monitoring";
+    assert_eq!(deployed, groups, "{advice}");
 }
 
 /// The port of the one Service that a `ServiceMonitor` selects.
