@@ -44,13 +44,14 @@ fn the_local_stack_mounts_what_is_there_and_names_services_that_it_has() {
     let config = fs::read_to_string(directory().join("config.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();
     let collector = config["telemetry"]["otlp_endpoint"].as_str().unwrap();
+    let store = config["token_store"]["url"].as_str().unwrap();
     let sources = read("grafana/datasources/datasources.yaml");
     let sources = list(&sources["datasources"]).iter();
-    let named = [text(scraped), text(traces), collector]
+    let named = [text(scraped), text(traces), collector, store]
         .into_iter()
         .chain(sources.map(|source| text(&source["url"])));
     for address in named {
-        let address = address.trim_start_matches("http://");
+        let address = address.rsplit('/').next().unwrap();
         let (host, _) = address.split_once(':').unwrap();
         // One that is in the network of another has no name there.
         let service = services.get(host).unwrap_or_else(|| panic!("{host}"));

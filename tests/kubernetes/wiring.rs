@@ -77,8 +77,8 @@ fn only_labelled_callers_of_labelled_namespaces_come_in() {
 }
 
 #[test]
-fn nothing_goes_out_but_names_https_and_the_collector() {
-    let everything = BTreeSet::from([53, 443, 4318]);
+fn nothing_goes_out_but_names_https_the_store_and_the_collector() {
+    let everything = BTreeSet::from([53, 443, 4318, 6379]);
     for (overlay, expected) in [
         (EXAMPLE, BTreeSet::from([53, 443])),
         (EVERYTHING, everything),
@@ -92,6 +92,24 @@ fn nothing_goes_out_but_names_https_and_the_collector() {
         let ports: BTreeSet<_> = ports.map(|port| port["port"].as_u64().unwrap()).collect();
         assert_eq!(ports, expected);
     }
+}
+
+#[test]
+fn the_store_is_reached_under_its_name_and_by_the_proxy_alone() {
+    let manifests = Manifests::render(EVERYTHING);
+    let store = "bigin-photo-proxy-store";
+    let service = &manifests.one("Service", store)["spec"]["ports"][0];
+    let url = format!("redis://{store}:{}", service["port"]);
+    let pod = &manifests.one("Deployment", PROXY)["spec"]["template"];
+    let mut variables = list(&container(pod)["env"]).iter();
+    assert!(variables.any(|variable| variable["value"] == *url));
+
+    let policy = &manifests.one("NetworkPolicy", store)["spec"];
+    assert!(policy["egress"].is_null());
+    let from = &policy["ingress"][0]["from"];
+    let callers = manifests.selected(&from[0]["podSelector"]["matchLabels"]);
+    assert_eq!(callers.collect::<Vec<_>>(), [pod]);
+    assert_eq!(list(from).len(), 1);
 }
 
 #[test]
