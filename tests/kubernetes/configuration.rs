@@ -1,6 +1,7 @@
 //! What the manifests tell the program, it understands.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -41,6 +42,23 @@ fn the_dockerfile_is_what_the_pod_expects() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(dockerfile.contains(&format!("org.opencontainers.image.version=\"{version}\"")));
     assert!(text(&container(pod)["image"]).ends_with(&format!(":{version}")));
+}
+
+#[test]
+fn variables_of_opentelemetry_are_ones_that_the_program_knows() {
+    let manifests = Manifests::render(EVERYTHING);
+    let pod = &manifests.one("Deployment", PROXY)["spec"]["template"];
+    let names = list(&container(pod)["env"]).iter();
+    let mut names: Vec<_> = names.map(|variable| text(&variable["name"])).collect();
+    names.retain(|name| name.starts_with("OTEL_"));
+    assert!(!names.is_empty());
+    for name in names {
+        // A misspelt one would be ignored without a word.
+        let found = Command::new("grep")
+            .args(["-qaF", name, env!("CARGO_BIN_EXE_bigin-photo-proxy")])
+            .status();
+        assert!(found.unwrap().success(), "{name}");
+    }
 }
 
 #[test]
