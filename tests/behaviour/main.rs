@@ -20,6 +20,7 @@ mod daily_calls;
 mod doctor;
 mod egress;
 mod enroll;
+mod examples;
 // These two have folders of their own, and no binaries of their own, which would have to be linked too.
 #[path = "../failures/mod.rs"]
 mod failures;
