@@ -56,6 +56,10 @@ evidence part="":
 evidence-long:
     cargo test --release --locked --test evidence -- --ignored --nocapture a_million
 
+# The description of the API against the running program, with schemathesis: so many made-up requests for each operation.
+openapi examples="1000":
+    tests/openapi {{examples}}
+
 # Known vulnerabilities of dependencies; needs the network.
 advisories:
     cargo deny --locked check advisories

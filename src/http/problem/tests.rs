@@ -1,5 +1,7 @@
 //! Every way in which things go wrong, against the page that callers read and the error types of RFC 9209.
 
+mod openapi;
+
 use proptest::prelude::*;
 
 use super::*;
