@@ -229,8 +229,9 @@ impl App {
 /// As many of `max_connections` as there are descriptors for: with one too many, callers would take those that calls to
 /// Zoho need.
 fn connections_that_fit(config: &Config) -> usize {
-    // One in use, and one on its way out; and one to the token store.
-    let upstream = (2 * config.upstream.max_in_flight + 1) * config.accounts.len();
+    // One in use, and one on its way out; and one to the token store, if there is one.
+    let store = usize::from(config.token_store.is_some());
+    let upstream = (2 * config.upstream.max_in_flight + store) * config.accounts.len();
     let others = upstream + ADMIN_CONNECTIONS + OTHER_DESCRIPTORS;
     let descriptors = process::raise_descriptor_limit();
     let wanted = config.server.max_connections;
