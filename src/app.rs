@@ -10,20 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::runtime::Runtime;
+use axum::Router;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::admin::Admin;
-use crate::config::{AccountConfig, Config, Networks, UpstreamConfig};
+use crate::config::{AccountConfig, Config, Networks, ServerConfig, UpstreamConfig};
 use crate::process;
 use crate::proxy::{RetryBudget, Shared};
 use crate::server::{self, Limits, Peer, Server, Spread};
 use crate::shutdown::Shutdown;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::Log;
-use crate::telemetry::{AccountGauges, FLUSH_TIMEOUT, Observer, Telemetry};
+use crate::telemetry::{AccountGauges, AccountReading, FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
 use crate::upstream::{self, Breaker, Credits, DailyCalls, Gate};
 use data_path::DataPath;
@@ -138,11 +139,10 @@ impl App {
             .map(|(kept, account)| shared(kept, account, &config.upstream))
             .collect::<Vec<_>>();
         let (lines, events) = (log.clone(), audit.clone());
-        telemetry.metrics.watch(
-            gauges(&config.accounts, &kept, &shared),
-            move || lines.lost(),
-            move || events.lost(),
-        );
+        let gauges = gauges(&config.accounts, &kept, &shared);
+        telemetry
+            .metrics
+            .watch(&gauges, move || lines.lost(), move || events.lost());
 
         let data_path = Arc::new(DataPath {
             accounts: Arc::new(config.names),
@@ -165,40 +165,27 @@ impl App {
             shutdown: shutdown.clone(),
         });
         let spread = Spread::over(listeners.len());
-        if let Some((spread, _)) = spread.first() {
-            let spread = spread.clone();
-            telemetry
-                .metrics
-                .watch_connections(move || spread.connections().collect());
-        }
+        let connections = spread.first().map(|(spread, _)| spread.clone());
         let threads = listeners
             .into_iter()
             .zip(spread)
             .map(|(listener, spread)| DataPath::spawn(&data_path, listener, spread));
-        let threads = threads.collect::<anyhow::Result<Vec<_>>>()?;
+        let (threads, runtimes): (Vec<_>, Vec<_>) = threads
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        let names = (0..runtimes.len()).map(|thread| format!("data-path-{thread}"));
+        let control = ("control".to_owned(), Handle::current().metrics());
+        telemetry.metrics.watch_threads(
+            move || connections.iter().flat_map(Spread::connections).collect(),
+            names.zip(runtimes).chain([control]).collect(),
+        );
 
         let names = config.accounts.iter().map(|account| account.name.clone());
         let slots = names.zip(kept.into_iter().map(|kept| kept.slot)).collect();
         let router = Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router();
-        let (spread, handed_over) = Spread::over(1).pop().context("one thread was asked for")?;
-        let admin = Server {
-            spread,
-            listener: tokio::net::TcpListener::from_std(admin)?,
-            answer: move |request, _: &Peer| {
-                let mut router = router.clone();
-                async move {
-                    let Ok(response) = router.call(request).await;
-                    response
-                }
-            },
-            limits: Limits::new(ADMIN_CONNECTIONS, &config.server),
-            allowed_peers: Networks::default(),
-            telemetry: Arc::clone(&telemetry),
-            // It answers to the very end.
-            shutdown: Shutdown::default(),
-        };
         let control = TaskTracker::new();
-        control.spawn(admin.run(handed_over));
+        control.spawn(operators(admin, router, &config.server, &telemetry)?);
         control.spawn(audit.clone().watch());
         if let Some(tokens) = config.server.caller_tokens {
             let telemetry = Arc::clone(&telemetry);
@@ -304,6 +291,33 @@ fn keep(
     Ok(kept)
 }
 
+/// The operators' listener, running.
+fn operators(
+    listener: TcpListener,
+    router: Router,
+    config: &ServerConfig,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let (spread, handed_over) = Spread::over(1).pop().context("one thread was asked for")?;
+    let server = Server {
+        spread,
+        listener: tokio::net::TcpListener::from_std(listener)?,
+        answer: move |request, _: &Peer| {
+            let mut router = router.clone();
+            async move {
+                let Ok(response) = router.call(request).await;
+                response
+            }
+        },
+        limits: Limits::new(ADMIN_CONNECTIONS, config),
+        allowed_peers: Networks::default(),
+        telemetry: Arc::clone(telemetry),
+        // It answers to the very end.
+        shutdown: Shutdown::default(),
+    };
+    Ok(server.run(handed_over))
+}
+
 fn shared(kept: &Kept, account: &AccountConfig, upstream: &UpstreamConfig) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
@@ -328,30 +342,41 @@ fn observer(
 }
 
 /// What changes without an event.
-fn gauges(accounts: &[AccountConfig], kept: &[Kept], shared: &[Arc<Shared>]) -> Vec<AccountGauges> {
+fn gauges(
+    accounts: &[AccountConfig],
+    kept: &[Kept],
+    shared: &[Arc<Shared>],
+) -> Arc<[AccountGauges]> {
     let gauges = accounts
         .iter()
         .zip(kept)
         .zip(shared)
         .map(|((account, kept), shared)| {
-            let (slot, budget) = (Arc::clone(&kept.slot), kept.budget.clone());
-            let (in_flight, waiting) = (Arc::clone(shared), Arc::clone(shared));
-            let (cap, breaker) = (Arc::clone(shared), Arc::clone(shared));
-            let (credits, daily) = (Arc::clone(shared), Arc::clone(shared));
+            let (budget, shared) = (kept.budget.clone(), Arc::clone(shared));
+            let read = move || {
+                let Shared { slot, gate, .. } = &*shared;
+                let token = slot.current();
+                AccountReading {
+                    token_expiry: token.as_ref().map_or(0.0, |token| token.expiry_timestamp()),
+                    token_version: token.as_ref().map_or(0, |token| token.version()),
+                    tokens_live: slot.live() as u64,
+                    token_budget: budget.remaining() as u64,
+                    token_cooldown: slot.cooldown(),
+                    in_flight: gate.in_flight() as u64,
+                    waiting: gate.waiting() as u64,
+                    cap: gate.cap() as u64,
+                    breaker_open: shared.breaker.is_open(),
+                    retries_refused: shared.retries.refused(),
+                    credits_remaining: shared.credits.remaining(),
+                    daily_calls_remaining: shared
+                        .daily
+                        .as_ref()
+                        .map(|daily| daily.remaining() as u64),
+                }
+            };
             AccountGauges {
                 account: account.name.clone(),
-                token_expiry: Box::new(move || {
-                    slot.current().map_or(0.0, |token| token.expiry_timestamp())
-                }),
-                token_budget: Box::new(move || budget.remaining() as u64),
-                in_flight: Box::new(move || in_flight.gate.in_flight() as u64),
-                waiting: Box::new(move || waiting.gate.waiting() as u64),
-                cap: Box::new(move || cap.gate.cap() as u64),
-                breaker_open: Box::new(move || breaker.breaker.is_open().into()),
-                credits_remaining: Box::new(move || credits.credits.remaining()),
-                daily_calls_remaining: Box::new(move || {
-                    Some(daily.daily.as_ref()?.remaining() as u64)
-                }),
+                read: Box::new(read),
             }
         });
     gauges.collect()

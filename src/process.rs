@@ -1,8 +1,13 @@
-//! What the process asks of the system: all the descriptors that it may have, and that nobody reads its memory.
+//! What the process asks of the system: all the descriptors that it may have, that nobody reads its memory, and what it uses.
 
+use std::fs;
+use std::time::Duration;
+
+use rustix::param::page_size;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
+use rustix::time::{ClockId, clock_gettime};
 
 /// Raises the limit of descriptors as far as is allowed, and says how many there may be then.
 #[must_use]
@@ -35,6 +40,43 @@ pub fn keep_memory_private() {
         .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = done {
         tracing::warn!(%error, "the process may leave a core file with secrets");
+    }
+}
+
+/// What the process uses, as far as the system tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// CPU time, user and system.
+    pub cpu: Duration,
+    /// Memory in RAM.
+    pub resident_bytes: Option<u64>,
+    /// Addresses that are mapped.
+    pub virtual_bytes: Option<u64>,
+    /// Descriptors that are open, the one that counts them among them.
+    pub open_descriptors: Option<u64>,
+    /// The most that may be, if that is limited.
+    pub most_descriptors: Option<u64>,
+}
+
+impl Usage {
+    /// Asks the system.
+    #[must_use]
+    pub fn now() -> Self {
+        let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime));
+        // Its numbers are pages: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html
+        let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let mut bytes = pages
+            .split_whitespace()
+            .map(|pages| Some(pages.parse::<u64>().ok()? * page_size() as u64));
+        Self {
+            cpu: cpu.unwrap_or_default(),
+            virtual_bytes: bytes.next().flatten(),
+            resident_bytes: bytes.next().flatten(),
+            open_descriptors: fs::read_dir("/proc/self/fd")
+                .ok()
+                .map(|open| open.count() as u64),
+            most_descriptors: getrlimit(Resource::Nofile).current,
+        }
     }
 }
 

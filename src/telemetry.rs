@@ -4,6 +4,9 @@
 //! can get in.
 
 pub mod audit;
+mod catalogue;
+mod export;
+mod gauges;
 mod line;
 pub mod log;
 mod metrics;
@@ -24,10 +27,16 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::EnvResourceDetector;
 use tokio::time::Instant;
 
-pub use metrics::{AccountGauges, InboundError, Metrics};
+pub use catalogue::page as metrics_page;
+use export::Losses;
+pub use gauges::{AccountGauges, AccountReading};
+pub use metrics::{InboundError, Metrics};
 pub use record::{CallRecord, Parent, RequestRecord, Route};
 pub use request::Observer;
+use series::Address;
 pub use trace::Tracer;
+
+use crate::zoho::Origin;
 
 /// How long flushing may take when the process ends.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,14 +55,16 @@ impl Telemetry {
         otlp_endpoint: Option<&str>,
         tls: &rustls::ClientConfig,
     ) -> anyhow::Result<Arc<Self>> {
+        let losses = Arc::new(Losses::default());
         let exporters = otlp_endpoint
-            .map(|endpoint| trace::exporters(endpoint, tls))
+            .map(|endpoint| export::exporters(endpoint, tls, &losses))
             .transpose()?;
         let (spans, points) = exporters.unzip();
         let metrics = Metrics::new(resource(), points)?;
+        metrics.watch_export(&losses);
         Ok(Arc::new(Self {
             metrics,
-            tracer: spans.map(|spans| Tracer::new(resource(), spans)),
+            tracer: spans.map(|spans| Tracer::new(resource(), spans, losses)),
         }))
     }
 
@@ -79,12 +90,13 @@ impl Telemetry {
         self.metrics.flush();
     }
 
-    /// What the keeper of a token reports to, under the names of the accounts that share it.
+    /// What the keeper of a token reports to, which asks at this accounts server.
     #[must_use]
-    pub fn token_observer(self: &Arc<Self>, account: &str) -> TokenObserver {
+    pub fn token_observer(self: &Arc<Self>, account: &str, accounts: &Origin) -> TokenObserver {
         TokenObserver {
             telemetry: Arc::clone(self),
             account: account.to_owned(),
+            accounts: Address::of(accounts),
         }
     }
 }
@@ -94,6 +106,7 @@ impl Telemetry {
 pub struct TokenObserver {
     telemetry: Arc<Telemetry>,
     account: String,
+    accounts: Address,
 }
 
 impl TokenObserver {
@@ -109,7 +122,7 @@ impl TokenObserver {
             .metrics
             .token_requested(&self.account, result);
         if let Some(tracer) = &self.telemetry.tracer {
-            tracer.token_requested(&self.account, begun, result);
+            tracer.token_requested(&self.account, &self.accounts, (begun, result));
         }
     }
 
@@ -126,10 +139,13 @@ impl TokenObserver {
     }
 
     /// A command to the token store is over.
-    pub fn stored(&self, command: &'static str, result: &'static str) {
+    pub fn stored(&self, begun: Instant, command: &'static str, result: &'static str) {
         self.telemetry
             .metrics
             .store_commanded(&self.account, command, result);
+        if let Some(tracer) = &self.telemetry.tracer {
+            tracer.stored(&self.account, command, (begun, result));
+        }
     }
 
     /// The token store held something that does not open.

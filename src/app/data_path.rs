@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::oneshot;
 
 use super::{BLOCKING_THREADS, runtime};
@@ -41,13 +42,15 @@ pub(super) struct DataPath {
 
 impl DataPath {
     /// Starts a thread with a runtime of its own. The receiver hears when it is over; an error there means that it failed.
+    /// With it comes what the runtime tells of itself.
     pub(super) fn spawn(
         self: &Arc<Self>,
         listener: TcpListener,
         spread: (Spread, HandedOver),
-    ) -> anyhow::Result<oneshot::Receiver<()>> {
+    ) -> anyhow::Result<(oneshot::Receiver<()>, RuntimeMetrics)> {
         let (over, receiver) = oneshot::channel();
         let (data_path, runtime) = (Arc::clone(self), runtime(BLOCKING_THREADS)?);
+        let metrics = runtime.handle().metrics();
         thread::Builder::new()
             .name("data-path".to_owned())
             .spawn(move || {
@@ -60,7 +63,7 @@ impl DataPath {
                     Err(error) => tracing::error!(%error, "a data-path thread failed"),
                 }
             })?;
-        Ok(receiver)
+        Ok((receiver, metrics))
     }
 
     /// Serves until everything that was accepted is answered, or cut.

@@ -142,7 +142,9 @@ impl<'a> Doctor<'a> {
             .token_store
             .as_ref()
             .zip(self.store_tls.as_ref())?;
-        let observer = self.telemetry.token_observer(&account.name);
+        let observer = self
+            .telemetry
+            .token_observer(&account.name, &account.accounts);
         Store::of(account, &self.config.token, place, observer)
     }
 

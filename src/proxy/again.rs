@@ -4,7 +4,7 @@
 //! carried out is known by then and never forgotten.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -60,7 +60,10 @@ impl Again {
 
 /// What second calls may cost: a bucket of ten that starts full and gains a tenth with each request, so that an outage
 /// adds at most a tenth to the load. One bucket an account; counted in tenths.
-pub struct RetryBudget(AtomicU32);
+pub struct RetryBudget {
+    tenths: AtomicU32,
+    refused: AtomicU64,
+}
 
 impl RetryBudget {
     /// Ten second calls.
@@ -71,18 +74,28 @@ impl RetryBudget {
     /// A request came.
     pub(super) fn gain(&self) {
         // A plain load first: while all is well this is no write to a shared cache line.
-        if self.0.load(Ordering::Relaxed) < Self::FULL {
+        if self.tenths.load(Ordering::Relaxed) < Self::FULL {
             self.update(|tenths| Some((tenths + 1).min(Self::FULL)));
         }
     }
 
     /// Takes one second call out of the bucket, if there is one.
     pub(super) fn draw(&self) -> bool {
-        self.update(|tenths| tenths.checked_sub(Self::CALL))
+        let drawn = self.update(|tenths| tenths.checked_sub(Self::CALL));
+        if !drawn {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        drawn
+    }
+
+    /// How often there was none.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn update(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
-        self.0
+        self.tenths
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
             .is_ok()
     }
@@ -90,7 +103,10 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self(AtomicU32::new(Self::FULL))
+        Self {
+            tenths: AtomicU32::new(Self::FULL),
+            refused: AtomicU64::new(0),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! Every metric, declared once: OpenTelemetry instruments, scraped as Prometheus text and pushed by OTLP from one source.
+//! The metrics as OpenTelemetry instruments, scraped as Prometheus text and pushed by OTLP from one source.
 //!
-//! Labels are closed lists, never a caller's text. What the path of a request records is bound to its labels in
-//! `series`.
+//! They are declared in `catalogue`. What the path of a request records is bound to its labels in `series`; what is read
+//! whenever somebody looks is in `gauges`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,15 @@ use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+use tokio::runtime::RuntimeMetrics;
+
 use super::FLUSH_TIMEOUT;
+use super::catalogue::{self, Declared};
+use super::export::Losses;
+use super::gauges::{self, AccountGauges};
 use super::readers::Readers;
+use crate::outcome::Outcome;
+use crate::zoho::Code;
 
 /// Upper bounds in seconds: those of the semantic conventions, and the default deadline of a request.
 /// Source: <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>.
@@ -34,6 +41,8 @@ pub struct Metrics {
     pub(super) deletes: Counter<u64>,
     token_requests: Counter<u64>,
     pub(super) token_waits: Counter<u64>,
+    rejected: Counter<u64>,
+    retries: Counter<u64>,
     joined: Counter<u64>,
     credential_failures: Counter<u64>,
     tokens_adopted: Counter<u64>,
@@ -81,80 +90,6 @@ impl InboundError {
     }
 }
 
-/// What is read from an account whenever somebody looks.
-pub struct AccountGauges {
-    /// The account.
-    pub account: String,
-    /// When its token expires, in seconds since 1970; 0 without one.
-    pub token_expiry: Box<dyn Fn() -> f64 + Send + Sync>,
-    /// Token requests that are left in the window.
-    pub token_budget: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Calls in flight.
-    pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Requests that wait.
-    pub waiting: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// The most calls in flight for now.
-    pub cap: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// 1 while calls are stopped because connections fail.
-    pub breaker_open: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// API credits that the organisation has left, once Zoho has told.
-    pub credits_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
-    /// Calls that its `daily_calls` leave, if that is configured.
-    pub daily_calls_remaining: Box<dyn Fn() -> Option<u64> + Send + Sync>,
-}
-
-impl AccountGauges {
-    fn labels(&self) -> [KeyValue; 1] {
-        [KeyValue::new("account", self.account.clone())]
-    }
-}
-
-/// A gauge that is read from each account.
-#[derive(Clone, Copy)]
-struct AccountGauge {
-    name: &'static str,
-    description: &'static str,
-    read: fn(&AccountGauges) -> Option<u64>,
-}
-
-const ACCOUNT_GAUGES: [AccountGauge; 7] = [
-    AccountGauge {
-        name: "bigin.token.budget.remaining",
-        description: "Token requests left in the current window.",
-        read: |account| Some((account.token_budget)()),
-    },
-    AccountGauge {
-        name: "bigin.calls.in_flight",
-        description: "Calls to Zoho's API in flight.",
-        read: |account| Some((account.in_flight)()),
-    },
-    AccountGauge {
-        name: "bigin.requests.waiting",
-        description: "Requests that wait for a token or for a call to end.",
-        read: |account| Some((account.waiting)()),
-    },
-    AccountGauge {
-        name: "bigin.calls.limit",
-        description: "The most calls in flight for now: upstream.max_in_flight, or less while Zoho takes fewer.",
-        read: |account| Some((account.cap)()),
-    },
-    AccountGauge {
-        name: "bigin.breaker.open",
-        description: "1 while Zoho's API is left alone because connections to it fail.",
-        read: |account| Some((account.breaker_open)()),
-    },
-    AccountGauge {
-        name: "bigin.credits.remaining",
-        description: "API credits that Zoho said are left; it says so once half of them are spent.",
-        read: |account| (account.credits_remaining)(),
-    },
-    AccountGauge {
-        name: "bigin.daily_calls.remaining",
-        description: "Calls that the account's daily_calls leave this replica now.",
-        read: |account| (account.daily_calls_remaining)(),
-    },
-];
-
 impl Metrics {
     /// Declares every metric.
     pub(super) fn new(resource: Resource, push: Option<MetricExporter>) -> anyhow::Result<Self> {
@@ -174,76 +109,40 @@ impl Metrics {
             .with_reader(Readers { scrape, push })
             .build();
         let meter = provider.meter("bigin-photo-proxy");
-        let counter = |name, description| {
+        let counter = |declared: Declared| {
             meter
-                .u64_counter(name)
-                .with_description(description)
+                .u64_counter(declared.name)
+                .with_description(declared.meaning)
                 .build()
         };
-        let seconds = |name, description| {
+        let seconds = |declared: Declared| {
             let histogram = meter
-                .f64_histogram(name)
-                .with_unit("s")
-                .with_description(description);
+                .f64_histogram(declared.name)
+                .with_unit(declared.unit)
+                .with_description(declared.meaning);
             histogram.with_boundaries(SECONDS.to_vec()).build()
         };
+        gauges::watch_process(&meter);
         Ok(Self {
-            server_duration: seconds(
-                "http.server.request.duration",
-                "Duration of callers' requests.",
-            ),
-            client_duration: seconds(
-                "http.client.request.duration",
-                "Duration of calls to Zoho's API.",
-            ),
-            deletes: counter(
-                "bigin.photo.deletes",
-                "Deletions asked for, by what became of them.",
-            ),
-            token_requests: counter(
-                "bigin.token.requests",
-                "Token requests to the accounts server, by result.",
-            ),
-            token_waits: counter(
-                "bigin.token.waits",
-                "Requests that had to wait for an access token.",
-            ),
-            joined: counter(
-                "bigin.requests.joined",
-                "Deletions for which another request made the call, because it waited for the same one.",
-            ),
-            credential_failures: counter(
-                "bigin.credential.failures",
-                "Credentials that cannot be used, by key, position in its list (0: no longer in it) and problem.",
-            ),
-            tokens_adopted: counter(
-                "bigin.token.adopted",
-                "Access tokens that another replica had asked for, taken from the token store.",
-            ),
-            store_commands: counter(
-                "bigin.token_store.commands",
-                "Commands to the token store, by result.",
-            ),
-            store_tampered: counter(
-                "bigin.token_store.tampered",
-                "Entries of the token store that do not open: not sealed by a holder of the credentials.",
-            ),
+            server_duration: seconds(catalogue::SERVER_DURATION),
+            client_duration: seconds(catalogue::CLIENT_DURATION),
+            deletes: counter(catalogue::DELETES),
+            rejected: counter(catalogue::REJECTED),
+            retries: counter(catalogue::RETRIES),
+            token_requests: counter(catalogue::TOKEN_REQUESTS),
+            token_waits: counter(catalogue::TOKEN_WAITS),
+            joined: counter(catalogue::JOINED),
+            credential_failures: counter(catalogue::CREDENTIAL_FAILURES),
+            tokens_adopted: counter(catalogue::TOKENS_ADOPTED),
+            store_commands: counter(catalogue::STORE_COMMANDS),
+            store_tampered: counter(catalogue::STORE_TAMPERED),
             store_up: meter
-                .u64_gauge("bigin.token_store.up")
-                .with_description("1 while the token store answers.")
+                .u64_gauge(catalogue::STORE_UP.name)
+                .with_description(catalogue::STORE_UP.meaning)
                 .build(),
-            foreign_api_domains: counter(
-                "bigin.token.foreign_api_domains",
-                "Tokens issued with another API host than the configured one.",
-            ),
-            inbound_errors: counter(
-                "bigin.inbound.errors",
-                "Connections that ended without an answerable request, by kind.",
-            ),
-            panics: counter(
-                "bigin.panics",
-                "Panics, each contained where it happened: in a request, a connection, or a task in the background.",
-            ),
+            foreign_api_domains: counter(catalogue::FOREIGN_API_DOMAINS),
+            inbound_errors: counter(catalogue::INBOUND_ERRORS),
+            panics: counter(catalogue::PANICS),
             provider,
             registry,
             meter,
@@ -265,79 +164,55 @@ impl Metrics {
     /// Reads these whenever somebody looks. To be called once.
     pub fn watch(
         &self,
-        accounts: Vec<AccountGauges>,
+        accounts: &Arc<[AccountGauges]>,
         lines_dropped: impl Fn() -> u64 + Send + Sync + 'static,
         events_lost: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        let accounts: Arc<[AccountGauges]> = accounts.into();
-        self.watch_token_expiry(&accounts);
-        for gauge in ACCOUNT_GAUGES {
-            self.watch_accounts(gauge, &accounts);
-        }
-        self.meter
-            .u64_observable_counter("bigin.log.lines.dropped")
-            .with_description(
-                "Log lines that were dropped because standard output does not keep up, or fails.",
-            )
-            .with_callback(move |seen| seen.observe(lines_dropped(), &[]))
-            .build();
-        self.meter
-            .u64_observable_counter("bigin.audit.events.lost")
-            .with_description(
-                "Audit events that were lost because where they go does not keep up, or fails.",
-            )
-            .with_callback(move |seen| seen.observe(events_lost(), &[]))
-            .build();
+        let meter = &self.meter;
+        gauges::watch_accounts(meter, accounts);
+        gauges::watch_count(meter, &catalogue::LINES_DROPPED, move |seen| {
+            seen.observe(lines_dropped(), &[]);
+        });
+        gauges::watch_count(meter, &catalogue::EVENTS_LOST, move |seen| {
+            seen.observe(events_lost(), &[]);
+        });
         let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
         let build = [version, KeyValue::new("commit", crate::COMMIT)];
-        self.meter
-            .u64_observable_gauge("bigin.build.info")
-            .with_description("The program that runs; always 1.")
-            .with_callback(move |seen| seen.observe(1, &build))
-            .build();
+        gauges::watch_count(meter, &catalogue::BUILD_INFO, move |seen| {
+            seen.observe(1, &build);
+        });
     }
 
-    /// Reads how many connections each data-path thread has, whenever somebody looks. To be called once.
-    pub fn watch_connections(&self, connections: impl Fn() -> Vec<usize> + Send + Sync + 'static) {
-        self.meter
-            .u64_observable_gauge("bigin.inbound.connections")
-            .with_description("Connections of callers, by the data-path thread that serves them.")
-            .with_callback(move |seen| {
-                for (thread, connections) in connections().into_iter().enumerate() {
-                    let thread = KeyValue::new("thread", i64::try_from(thread).unwrap_or_default());
-                    seen.observe(connections as u64, &[thread]);
-                }
-            })
-            .build();
+    /// Reads how many connections each data-path thread has, and runtimes by their names, whenever somebody looks. To be
+    /// called once.
+    pub fn watch_threads(
+        &self,
+        connections: impl Fn() -> Vec<usize> + Send + Sync + 'static,
+        runtimes: Vec<(String, RuntimeMetrics)>,
+    ) {
+        gauges::watch_count(&self.meter, &catalogue::CONNECTIONS, move |seen| {
+            for (thread, connections) in connections().into_iter().enumerate() {
+                let thread = KeyValue::new("thread", i64::try_from(thread).unwrap_or_default());
+                seen.observe(connections as u64, &[thread]);
+            }
+        });
+        gauges::watch_runtimes(&self.meter, runtimes);
     }
 
-    fn watch_token_expiry(&self, accounts: &Arc<[AccountGauges]>) {
-        let accounts = Arc::clone(accounts);
-        self.meter
-            .f64_observable_gauge("bigin.token.expiry.timestamp")
-            .with_unit("s")
-            .with_description("When the current access token expires, since 1970; 0 without one.")
-            .with_callback(move |seen| {
-                for account in accounts.iter() {
-                    seen.observe((account.token_expiry)(), &account.labels());
-                }
-            })
-            .build();
-    }
-
-    fn watch_accounts(&self, gauge: AccountGauge, accounts: &Arc<[AccountGauges]>) {
-        let accounts = Arc::clone(accounts);
-        self.meter
-            .u64_observable_gauge(gauge.name)
-            .with_description(gauge.description)
-            .with_callback(move |seen| {
-                for account in accounts.iter() {
-                    if let Some(value) = (gauge.read)(account) {
-                        seen.observe(value, &account.labels());
-                    }
-                }
-            })
-            .build();
+    /// Reads what did not reach the collector, whenever somebody looks. To be called once.
+    pub(super) fn watch_export(&self, losses: &Arc<Losses>) {
+        let spans = Arc::clone(losses);
+        gauges::watch_count(&self.meter, &catalogue::SPANS_DROPPED, move |seen| {
+            for (reason, count) in spans.spans() {
+                seen.observe(count, &[KeyValue::new("reason", reason)]);
+            }
+        });
+        let pushes = Arc::clone(losses);
+        gauges::watch_count(&self.meter, &catalogue::PUSHES_FAILED, move |seen| {
+            for (signal, count) in pushes.pushes() {
+                seen.observe(count, &[KeyValue::new("signal", signal)]);
+            }
+        });
     }
 
     /// A connection ended without a request that could be answered.
@@ -357,6 +232,22 @@ impl Metrics {
             KeyValue::new("result", result),
         ];
         self.token_requests.add(1, &labels);
+    }
+
+    /// A request was answered without a deletion.
+    pub(super) fn rejected(&self, code: Code) {
+        self.rejected
+            .add(1, &[KeyValue::new("code", code.as_str())]);
+    }
+
+    /// A deletion took a second call.
+    pub(super) fn retried(&self, account: &str, outcome: Outcome) {
+        let won = outcome == Outcome::Deleted;
+        let labels = [
+            KeyValue::new("account", account.to_owned()),
+            KeyValue::new("result", if won { "won" } else { "lost" }),
+        ];
+        self.retries.add(1, &labels);
     }
 
     pub(super) fn joined(&self, account: &str) {

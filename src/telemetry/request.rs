@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opentelemetry::trace::TraceId;
+use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use tokio::time::Instant;
 use tracing::Level;
 
@@ -51,10 +51,13 @@ impl Observer {
         let ended = Instant::now();
         self.count(record, ended);
         let tracer = self.telemetry.tracer.as_ref();
-        let trace_id = tracer
-            .and_then(|it| it.request_finished(record, self.account_of(record), ended))
+        let span = tracer.and_then(|it| it.request_finished(record, self.series_of(record), ended));
+        let trace_id = span
+            .as_ref()
+            .map(SpanContext::trace_id)
             .or_else(|| record.parent.as_ref().map(Parent::trace_id));
-        self.log(record, trace_id, ended);
+        let span_id = span.as_ref().map(SpanContext::span_id);
+        self.log(record, (trace_id, span_id), ended);
         if let (Some(target), Some(account)) = (record.target, self.account_of(record)) {
             self.audit.deletion(record, (account, target), trace_id);
         }
@@ -72,11 +75,10 @@ impl Observer {
         if record.panicked {
             metrics.panicked();
         }
-        let Some(target) = &record.target else { return };
-        let Some(series) = self.accounts.get(target.account.index()) else {
-            return;
+        let (Some(target), Some(series)) = (record.target, self.series_of(record)) else {
+            return metrics.rejected(record.code);
         };
-        series.deleted(metrics, target.module, record.outcome, record.code);
+        series.deleted(metrics, target.module, record);
         for call in record.calls {
             series.called(
                 metrics,
@@ -90,10 +92,18 @@ impl Observer {
         if record.joined {
             metrics.joined(series.account());
         }
+        if record.calls.len() > 1 {
+            metrics.retried(series.account(), record.outcome);
+        }
     }
 
     /// The canonical line: one a request, with everything that explains it.
-    fn log(&self, record: &RequestRecord<'_>, trace_id: Option<TraceId>, ended: Instant) {
+    fn log(
+        &self,
+        record: &RequestRecord<'_>,
+        (trace_id, span_id): (Option<TraceId>, Option<SpanId>),
+        ended: Instant,
+    ) {
         if !tracing::enabled!(target: TARGET, Level::INFO) {
             return;
         }
@@ -102,6 +112,9 @@ impl Observer {
             line.plain(key!("request_id"), record.request_id);
             if let Some(trace_id) = trace_id {
                 line.plainly(key!("trace_id"), trace_id);
+            }
+            if let Some(span_id) = span_id {
+                line.plainly(key!("span_id"), span_id);
             }
             line.plain(key!("peer"), record.peer);
             if let Some(account) = self.account_of(record) {
@@ -128,7 +141,10 @@ impl Observer {
     }
 
     fn account_of(&self, record: &RequestRecord<'_>) -> Option<&str> {
-        let series = self.accounts.get(record.target?.account.index())?;
-        Some(series.account())
+        self.series_of(record).map(AccountSeries::account)
+    }
+
+    fn series_of(&self, record: &RequestRecord<'_>) -> Option<&AccountSeries> {
+        self.accounts.get(record.target?.account.index())
     }
 }

@@ -3,26 +3,25 @@
 //! Names and attributes follow the semantic conventions for HTTP spans
 //! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>). Sampling follows `OTEL_TRACES_SAMPLER`.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
-use bytes::Bytes;
 use opentelemetry::trace::{
-    Span, SpanBuilder, SpanKind, Status, TraceContextExt, TraceId, Tracer as _, TracerProvider,
+    Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer as _,
+    TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::{
-    Config, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample,
+    self as sdk, BatchConfigBuilder, BatchSpanProcessor, Config, Sampler, SamplingDecision,
+    SdkTracer, SdkTracerProvider, ShouldSample,
 };
 use tokio::time::Instant;
 
 use super::FLUSH_TIMEOUT;
+use super::export::{Losses, QUEUE, Spans};
 use super::record::{CallRecord, Parent, RequestRecord};
+use super::series::{AccountSeries, Address};
 
 /// Makes spans and exports them in the background.
 pub struct Tracer {
@@ -30,14 +29,19 @@ pub struct Tracer {
     sampler: Box<dyn ShouldSample>,
     provider: SdkTracerProvider,
     spans: SdkTracer,
+    losses: Arc<Losses>,
 }
 
 impl Tracer {
-    pub(super) fn new(resource: Resource, exporter: SpanExporter) -> Self {
+    pub(super) fn new(resource: Resource, exporter: Spans, losses: Arc<Losses>) -> Self {
+        let queue = BatchConfigBuilder::default().with_max_queue_size(QUEUE);
+        let processor = BatchSpanProcessor::builder(exporter)
+            .with_batch_config(queue.build())
+            .build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(Sampler::AlwaysOn)
-            .with_batch_exporter(exporter)
+            .with_span_processor(processor)
             .build();
         let spans = provider.tracer("bigin-photo-proxy");
         Self {
@@ -45,6 +49,7 @@ impl Tracer {
             sampler: Config::default().sampler,
             provider,
             spans,
+            losses,
         }
     }
 
@@ -58,58 +63,81 @@ impl Tracer {
     pub(super) fn request_finished(
         &self,
         record: &RequestRecord<'_>,
-        account: Option<&str>,
+        account: Option<&AccountSeries>,
         ended: Instant,
-    ) -> Option<TraceId> {
+    ) -> Option<SpanContext> {
         let name = record.route.span_name();
         let parent = record.parent.as_ref().map(Parent::context);
         if !self.samples(parent.as_ref(), name, &SpanKind::Server) {
             return None;
         }
         let parent = parent.unwrap_or_default();
-        let mut span = self.start(name, SpanKind::Server, record.begun, &parent);
+        let mut span = self.start(name, SpanKind::Server, record.begun, &parent)?;
         span.set_attributes(server_attributes(record, account));
         if record.status.is_server_error() {
-            span.set_status(Status::error(record.code.as_str()));
+            failed(&mut span, record.code.as_str());
         }
-        let context = Context::new().with_remote_span_context(span.span_context().clone());
-        for call in record.calls {
-            self.call_finished(call, &context);
+        let own = span.span_context().clone();
+        let context = Context::new().with_remote_span_context(own.clone());
+        if let (Some(account), Some(target)) = (account, record.target) {
+            for (earlier, call) in (0_i64..).zip(record.calls) {
+                let Some(mut span) = self.start("DELETE", SpanKind::Client, call.begun, &context)
+                else {
+                    break;
+                };
+                // The record's id is personal data, and the conventions have a word for such.
+                let path = format!("/bigin/v2/{}/REDACTED/photo", target.module.as_str());
+                span.set_attributes(account.api().attributes("DELETE", &path));
+                if earlier > 0 {
+                    span.set_attribute(KeyValue::new("http.request.resend_count", earlier));
+                }
+                end_call(span, call);
+            }
         }
         span.end_with_timestamp(date(ended));
-        Some(context.span().span_context().trace_id())
+        Some(own)
     }
 
     /// A token request belongs to no request of a caller's.
-    pub(super) fn token_requested(&self, account: &str, begun: Instant, result: &'static str) {
-        let name = "POST /oauth/v2/token";
-        if !self.samples(None, name, &SpanKind::Client) {
+    pub(super) fn token_requested(
+        &self,
+        account: &str,
+        accounts: &Address,
+        (begun, result): (Instant, &'static str),
+    ) {
+        let Some(mut span) = self.start_alone("POST /oauth/v2/token", begun) else {
             return;
-        }
-        let mut span = self.start(name, SpanKind::Client, begun, &Context::new());
-        span.set_attribute(KeyValue::new("http.request.method", "POST"));
+        };
+        span.set_attributes(accounts.attributes("POST", "/oauth/v2/token"));
         span.set_attribute(KeyValue::new("bigin.account", account.to_owned()));
         span.set_attribute(KeyValue::new("bigin.token.result", result));
         if result != "ok" {
-            span.set_status(Status::error(result));
+            failed(&mut span, result);
         }
-        span.end();
     }
 
-    fn call_finished(&self, call: &CallRecord, parent: &Context) {
-        let mut span = self.start("DELETE", SpanKind::Client, call.begun, parent);
-        span.set_attribute(KeyValue::new("http.request.method", "DELETE"));
-        match call.result {
-            Ok(status) => span.set_attribute(KeyValue::new(
-                "http.response.status_code",
-                i64::from(status.as_u16()),
-            )),
-            Err(error) => span.set_attribute(KeyValue::new("error.type", error)),
+    /// A command to the token store, which belongs to no request of a caller's either.
+    pub(super) fn stored(
+        &self,
+        account: &str,
+        command: &'static str,
+        (begun, result): (Instant, &'static str),
+    ) {
+        let Some(mut span) = self.start_alone(command, begun) else {
+            return;
+        };
+        span.set_attribute(KeyValue::new("db.system.name", "redis"));
+        span.set_attribute(KeyValue::new("db.operation.name", command));
+        span.set_attribute(KeyValue::new("bigin.account", account.to_owned()));
+        if result != "ok" {
+            failed(&mut span, result);
         }
-        if !call.result.is_ok_and(|status| status.is_success()) {
-            span.set_status(Status::error(call.result.err().unwrap_or_default()));
-        }
-        span.end_with_timestamp(date(call.ended));
+    }
+
+    /// A client span that begins a trace, if it is sampled. It ends when dropped.
+    fn start_alone(&self, name: &'static str, begun: Instant) -> Option<sdk::Span> {
+        let is_sampled = self.samples(None, name, &SpanKind::Client);
+        is_sampled.then(|| self.start(name, SpanKind::Client, begun, &Context::new()))?
     }
 
     /// Whether a span should be made. A trace that begins here is sampled by chance.
@@ -124,21 +152,47 @@ impl Tracer {
         sampling.decision == SamplingDecision::RecordAndSample
     }
 
+    /// A span, if there is room for it.
     fn start(
         &self,
         name: &'static str,
         kind: SpanKind,
         begun: Instant,
         parent: &Context,
-    ) -> opentelemetry_sdk::trace::Span {
+    ) -> Option<sdk::Span> {
+        if !self.losses.reserve() {
+            return None;
+        }
         let builder = SpanBuilder::from_name(name)
             .with_kind(kind)
             .with_start_time(date(begun));
-        self.spans.build_with_context(builder, parent)
+        Some(self.spans.build_with_context(builder, parent))
     }
 }
 
-fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<KeyValue> {
+fn end_call(mut span: sdk::Span, call: &CallRecord) {
+    match call.result {
+        Ok(status) => {
+            let number = i64::from(status.as_u16());
+            span.set_attribute(KeyValue::new("http.response.status_code", number));
+            if !status.is_success() {
+                span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
+                span.set_status(Status::error(""));
+            }
+        }
+        Err(error) => failed(&mut span, error),
+    }
+    span.end_with_timestamp(date(call.ended));
+}
+
+/// Marks a span as failed, with a word for why.
+fn failed(span: &mut sdk::Span, why: &'static str) {
+    span.set_attribute(KeyValue::new("error.type", why));
+    span.set_status(Status::error(why));
+}
+
+/// The `url.path` of the conventions is left out: the record's id is in it.
+fn server_attributes(record: &RequestRecord<'_>, account: Option<&AccountSeries>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(
             "http.request.method",
@@ -149,6 +203,7 @@ fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<K
             i64::from(record.status.as_u16()),
         ),
         KeyValue::new("url.scheme", "http"),
+        KeyValue::new("network.protocol.version", "1.1"),
         KeyValue::new("bigin.request_id", record.request_id.to_owned()),
         KeyValue::new("bigin.outcome", record.outcome.as_str()),
         KeyValue::new("bigin.code", record.code.as_str()),
@@ -160,7 +215,8 @@ fn server_attributes(record: &RequestRecord<'_>, account: Option<&str>) -> Vec<K
             .map(|route| KeyValue::new("http.route", route)),
     );
     attributes.extend(client_address(record.peer));
-    attributes.extend(account.map(|account| KeyValue::new("bigin.account", account.to_owned())));
+    attributes
+        .extend(account.map(|series| KeyValue::new("bigin.account", series.account().to_owned())));
     attributes.extend(
         record
             .target
@@ -184,70 +240,4 @@ fn client_address(peer: &str) -> Option<KeyValue> {
 )]
 fn date(moment: Instant) -> SystemTime {
     SystemTime::now() - moment.elapsed()
-}
-
-/// The two exporters of one OTLP/HTTP endpoint. They send over the runtime that this is called on.
-pub(super) fn exporters(
-    endpoint: &str,
-    tls: &rustls::ClientConfig,
-) -> anyhow::Result<(SpanExporter, MetricExporter)> {
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(FLUSH_TIMEOUT)
-        .build()?;
-    let http = OnRuntime {
-        client,
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let spans = SpanExporter::builder()
-        .with_http()
-        .with_http_client(http.clone());
-    let spans = spans
-        .with_endpoint(format!("{endpoint}/v1/traces"))
-        .build()
-        .context("telemetry.otlp_endpoint")?;
-    let points = MetricExporter::builder()
-        .with_temporality(Temporality::Cumulative)
-        .with_http()
-        .with_http_client(http);
-    let points = points
-        .with_endpoint(format!("{endpoint}/v1/metrics"))
-        .build()
-        .context("telemetry.otlp_endpoint")?;
-    Ok((spans, points))
-}
-
-/// The SDK exports from threads of its own, which have no reactor: the sending is done on our runtime.
-#[derive(Clone)]
-struct OnRuntime {
-    client: reqwest::Client,
-    runtime: tokio::runtime::Handle,
-}
-
-impl fmt::Debug for OnRuntime {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("OnRuntime")
-    }
-}
-
-#[async_trait::async_trait]
-impl HttpClient for OnRuntime {
-    async fn send_bytes(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, HttpError> {
-        let client = self.client.clone();
-        let sending = self.runtime.spawn(async move {
-            let answer = client.execute(request.try_into()?).await?;
-            let status = answer.status();
-            Ok::<_, HttpError>(
-                http::Response::builder()
-                    .status(status)
-                    .body(answer.bytes().await?)?,
-            )
-        });
-        sending.await?
-    }
 }

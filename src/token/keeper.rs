@@ -329,7 +329,7 @@ mod tests {
             .build()
             .unwrap();
         let slot = Arc::new(Slot::new(0, Slot::cache(1)));
-        let observer = telemetry.token_observer(&account.name);
+        let observer = telemetry.token_observer(&account.name, &account.accounts);
         let credentials = Credentials::new(account, observer.clone());
         let grant = Grant::new(&account.accounts, &account.client_id, http);
         let keeper = Keeper::new(

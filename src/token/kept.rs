@@ -49,7 +49,7 @@ pub fn keep(
             .map_or_else(|| SharedBudget::new(config), |(_, it)| it.budget.clone());
         let slot = Arc::new(Slot::new(keepers.len(), cache.clone()));
         let grant = Grant::new(&account.accounts, &account.client_id, http.clone());
-        let observer = telemetry.token_observer(&account.name);
+        let observer = telemetry.token_observer(&account.name, &account.accounts);
         let credentials = Credentials::new(account, observer.clone());
         let store = store.and_then(|store| Store::of(account, config, store, observer.clone()));
         let keeper = Keeper::new(

@@ -37,6 +37,8 @@ struct State {
     was_good: bool,
     /// When a token that Zoho refuses without ever having accepted it is renewed.
     renewal_of_refused: Option<Instant>,
+    /// When the tokens that were put here expire, if they have not yet.
+    live: Vec<Instant>,
 }
 
 enum Phase {
@@ -96,6 +98,7 @@ impl Slot {
             last: Standing::Untried,
             was_good: false,
             renewal_of_refused: None,
+            live: Vec::new(),
         };
         Self {
             number,
@@ -128,6 +131,23 @@ impl Slot {
     #[must_use]
     pub fn was_good(&self) -> bool {
         self.state.borrow().was_good
+    }
+
+    /// How many tokens that were put here have not expired. It is not known which of them Zoho has forgotten.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        let now = Instant::now();
+        let state = self.state.borrow();
+        state.live.iter().filter(|expires| **expires > now).count()
+    }
+
+    /// How long no token request is made, wanted or not.
+    #[must_use]
+    pub fn cooldown(&self) -> Duration {
+        match self.state.borrow().phase {
+            Phase::Resting(next_try) => next_try.saturating_duration_since(Instant::now()),
+            Phase::Requesting(_) => Duration::ZERO,
+        }
     }
 
     /// The current token, or the first one that a token request in flight brings before the deadline.
@@ -185,7 +205,10 @@ impl Slot {
     /// Puts a new token in the place of the old one.
     pub(super) fn put(&self, token: Arc<AccessToken>) {
         // Under the lock: a refusal of the old token must not empty the slot behind the new one.
-        self.state.send_if_modified(|_| {
+        self.state.send_if_modified(|state| {
+            let now = Instant::now();
+            state.live.retain(|expires| *expires > now);
+            state.live.push(token.expires());
             self.tokens.insert(self.number, Arc::clone(&token));
             self.at_hand.store(Some(token));
             false

@@ -296,7 +296,7 @@ impl Store {
         let asked = Instant::now();
         let answer = self.connection.run(&script).await;
         let answer = answer.and_then(|answer| Answer::parse(answer, asked).ok_or(Away::Odd));
-        self.note(operation, answer.as_ref().err().copied());
+        self.note(asked, operation, answer.as_ref().err().copied());
         if let Ok(answer) = &answer {
             self.clock = Some((answer.time, Instant::now()));
         }
@@ -304,12 +304,12 @@ impl Store {
     }
 
     /// Tells once that the store is away, once for each cause, and once that it is back.
-    fn note(&mut self, operation: &'static str, away: Option<Away>) {
+    fn note(&mut self, asked: Instant, operation: &'static str, away: Option<Away>) {
         if away == Some(Away::Resting) {
             return;
         }
         self.observer
-            .stored(operation, away.map_or("ok", Away::as_str));
+            .stored(asked, operation, away.map_or("ok", Away::as_str));
         let account = self.observer.account();
         match away {
             Some(cause) if self.away != away => {

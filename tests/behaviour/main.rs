@@ -22,12 +22,15 @@ mod egress;
 mod enroll;
 mod examples;
 // These two have folders of their own, and no binaries of their own, which would have to be linked too.
+mod exporting;
 #[path = "../failures/mod.rs"]
 mod failures;
 mod fairness;
 mod inbound;
 mod joining;
 mod load;
+mod logs;
+mod metrics;
 mod observability;
 mod process;
 mod requests;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -21,6 +22,8 @@ pub(crate) struct Collector {
 #[derive(Default)]
 struct Received {
     spans: Mutex<Vec<Span>>,
+    /// What the process says of itself, with its spans.
+    resource: Mutex<Vec<KeyValue>>,
     metrics: Mutex<Vec<String>>,
 }
 
@@ -31,6 +34,22 @@ impl Collector {
             .route("/v1/traces", post(traces))
             .route("/v1/metrics", post(metrics))
             .with_state(Arc::clone(&received));
+        Self::serving(router, received).await
+    }
+
+    /// One that refuses everything.
+    pub(crate) async fn refusing() -> Self {
+        let router = Router::new().fallback(async || StatusCode::BAD_REQUEST);
+        Self::serving(router, Arc::default()).await
+    }
+
+    /// One that takes everything and never answers.
+    pub(crate) async fn hanging() -> Self {
+        let router = Router::new().fallback(async || std::future::pending::<()>().await);
+        Self::serving(router, Arc::default()).await
+    }
+
+    async fn serving(router: Router, received: Arc<Received>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -40,6 +59,11 @@ impl Collector {
     /// Every span so far.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.received.spans.lock().unwrap().clone()
+    }
+
+    /// What the process said of itself.
+    pub(crate) fn resource(&self) -> Vec<KeyValue> {
+        self.received.resource.lock().unwrap().clone()
     }
 
     /// The name of every metric so far.
@@ -60,10 +84,11 @@ pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> String {
 
 async fn traces(State(received): State<Arc<Received>>, body: Bytes) {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
-    let scopes = request
-        .resource_spans
-        .into_iter()
-        .flat_map(|resource| resource.scope_spans);
+    let scopes = request.resource_spans.into_iter().flat_map(|spans| {
+        let resource = spans.resource.unwrap_or_default();
+        *received.resource.lock().unwrap() = resource.attributes;
+        spans.scope_spans
+    });
     received
         .spans
         .lock()
