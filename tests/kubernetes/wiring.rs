@@ -143,9 +143,12 @@ fn the_operators_rules_are_those_of_deploy_monitoring() {
     files.sort();
     let groups: Vec<_> = files
         .iter()
-        .filter(|path| path.to_str().unwrap().ends_with("rules.yaml"))
-        .flat_map(|path| {
-            let rules: Value = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        .filter(|path| path.to_str().unwrap().contains("rules") && path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        // Tests of rules do not.
+        .filter(|yaml| yaml.starts_with("groups:\n"))
+        .flat_map(|yaml| {
+            let rules: Value = serde_saphyr::from_str(&yaml).unwrap();
             list(&rules["groups"]).to_vec()
         })
         .collect();
