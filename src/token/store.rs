@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Script, ToRedisArgs};
+use ring::rand::{self, SystemRandom};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -109,7 +110,7 @@ pub(super) enum Seen {
 
 impl Store {
     /// The store for the token that the account's first credentials bring, with the TLS that it is reached by. `None` if
-    /// there are no credentials.
+    /// there are no credentials, or no random numbers.
     #[must_use]
     pub fn of(
         account: &AccountConfig,
@@ -118,6 +119,8 @@ impl Store {
         observer: TokenObserver,
     ) -> Option<Self> {
         let pair = Pair::first_of(account)?;
+        // The system's own: fastrand begins with the time and the thread, which replicas may have in common.
+        let replica = rand::generate(&SystemRandom::new()).ok()?.expose();
         let home = Home::of(account, config);
         let (keys, seal) = home.names_and_seal(&pair);
         Some(Self {
@@ -129,7 +132,7 @@ impl Store {
             seal,
             limits: Limits::new(token),
             observer,
-            replica: fastrand::u64(..),
+            replica: u64::from_ne_bytes(replica),
             turns: 0,
             next_look: Instant::now(),
             clock: None,
