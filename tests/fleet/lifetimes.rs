@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use zoho_sandbox::{TokenFault, When};
+
 use crate::fleet::{config, ready, zoho_with};
 use crate::invariants::assert_newest_token;
 use crate::load::Load;
 use crate::redis_server::Redis;
+use crate::support::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_lifetimes_of_twenty_replicas_under_load_cost_ten_token_requests() {
@@ -80,6 +83,28 @@ async fn a_token_that_another_replica_has_used_is_dropped_when_it_dies() {
 
     assert_eq!(second[0].delete(2).await.outcome(), "deleted");
     assert_eq!(zoho.ledger().token_requests, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_out_of_the_store_ends_for_a_late_replica_when_it_ends_for_all() {
+    let redis = Redis::start().await;
+    let zoho = zoho_with(|settings| settings.token_lifetime_seconds = 4.0).await;
+    let config = config(&zoho, &redis.keys());
+    let first = ready(1, &config).await;
+    zoho.on_token(When::Always, TokenFault::EmptyObject);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let late = ready(1, &config).await;
+    drop(first);
+
+    eventually("there is no token any more", async || {
+        let reply = late[0].delete(1).await;
+        reply.outcome() != "deleted" && reply.code() == "TOKEN_UNAVAILABLE"
+    })
+    .await;
+
+    let ledger = zoho.ledger();
+    assert!(ledger.calls_per_token[0] > 1);
+    assert_eq!((ledger.tokens_issued, ledger.refused_for_token), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
