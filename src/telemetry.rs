@@ -22,9 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use opentelemetry::KeyValue;
+use http::StatusCode;
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::EnvResourceDetector;
+use opentelemetry_sdk::resource::{
+    EnvResourceDetector, ResourceDetector, SdkProvidedResourceDetector,
+};
 use tokio::time::Instant;
 
 pub use catalogue::page as metrics_page;
@@ -60,11 +63,12 @@ impl Telemetry {
             .map(|endpoint| export::exporters(endpoint, tls, &losses))
             .transpose()?;
         let (spans, points) = exporters.unzip();
-        let metrics = Metrics::new(resource(), points)?;
+        let resource = resource();
+        let metrics = Metrics::new(resource.clone(), points)?;
         metrics.watch_export(&losses);
         Ok(Arc::new(Self {
             metrics,
-            tracer: spans.map(|spans| Tracer::new(resource(), spans, losses)),
+            tracer: spans.map(|spans| Tracer::new(resource, spans, losses)),
         }))
     }
 
@@ -116,13 +120,13 @@ impl TokenObserver {
         &self.account
     }
 
-    /// A token request is over.
-    pub fn requested(&self, begun: Instant, result: &'static str) {
+    /// A token request is over, with the status of its answer, if one came.
+    pub fn requested(&self, begun: Instant, status: Option<StatusCode>, result: &'static str) {
         self.telemetry
             .metrics
             .token_requested(&self.account, result);
         if let Some(tracer) = &self.telemetry.tracer {
-            tracer.token_requested(&self.account, &self.accounts, (begun, result));
+            tracer.token_requested(&self.account, &self.accounts, (begun, status, result));
         }
     }
 
@@ -164,11 +168,24 @@ impl TokenObserver {
     }
 }
 
-/// Who we are, as `OTEL_RESOURCE_ATTRIBUTES` may say better.
+/// Who we are, as `OTEL_RESOURCE_ATTRIBUTES` and, for the name, `OTEL_SERVICE_NAME` may say better.
 fn resource() -> Resource {
-    Resource::builder_empty()
+    // Else the metrics that replicas push would be one series. The name of a pod, if it is given, says more.
+    let instance = format!("{:032x}", fastrand::u128(..));
+    let ours = Resource::builder_empty()
         .with_service_name("bigin-photo-proxy")
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .with_detector(Box::new(EnvResourceDetector::new()))
-        .build()
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", instance),
+        ])
+        .with_detector(Box::new(EnvResourceDetector::new()));
+    // The SDK's reading of both variables, which knows a name for those that have none.
+    let name = SdkProvidedResourceDetector
+        .detect()
+        .get(&Key::from_static_str("service.name"))
+        .filter(|name| !name.as_str().starts_with("unknown_service"));
+    match name {
+        Some(name) => ours.with_service_name(name).build(),
+        None => ours.build(),
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,6 +22,9 @@ use super::FLUSH_TIMEOUT;
 /// Source: <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor>.
 pub(super) const QUEUE: usize = 2048;
 
+/// The most that is read of a collector's answer. Those of OTLP have some bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
 /// What did not reach the collector, and what is on its way there.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
@@ -29,6 +32,8 @@ pub(super) struct Losses {
     waiting: AtomicUsize,
     without_room: AtomicU64,
     not_exported: AtomicU64,
+    /// Whether the latest spans were not exported.
+    are_refused: AtomicBool,
     failed_metrics: AtomicU64,
     failed_traces: AtomicU64,
 }
@@ -73,6 +78,16 @@ impl opentelemetry_sdk::trace::SpanExporter for Spans {
         let count = batch.len();
         self.losses.waiting.fetch_sub(count, Ordering::Relaxed);
         let exported = self.exporter.export(batch).await;
+        let was_refused = self
+            .losses
+            .are_refused
+            .swap(exported.is_err(), Ordering::Relaxed);
+        // Once a trouble, not once a batch.
+        match (was_refused, exported.is_err()) {
+            (false, true) => tracing::warn!("the collector takes no spans: they are dropped"),
+            (true, false) => tracing::info!("the collector takes spans again"),
+            _ => {}
+        }
         if exported.is_err() {
             self.losses
                 .not_exported
@@ -155,13 +170,19 @@ impl HttpClient for OnRuntime {
     ) -> Result<http::Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sending = self.runtime.spawn(async move {
-            let answer = client.execute(request.try_into()?).await?;
-            let status = answer.status();
-            Ok::<_, HttpError>(
-                http::Response::builder()
-                    .status(status)
-                    .body(answer.bytes().await?)?,
-            )
+            let mut answer = client.execute(request.try_into()?).await?;
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await? {
+                if body.len() + chunk.len() > MAX_ANSWER {
+                    return Err("the collector's answer is too long".into());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let mut response = http::Response::new(Bytes::from(body));
+            *response.status_mut() = answer.status();
+            // They may say when to try again.
+            *response.headers_mut() = std::mem::take(answer.headers_mut());
+            Ok::<_, HttpError>(response)
         });
         let answer = sending.await.map_err(HttpError::from).flatten();
         if !answer.as_ref().is_ok_and(|it| it.status().is_success()) {

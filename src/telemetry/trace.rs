@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::StatusCode;
 use opentelemetry::trace::{
     Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer as _,
     TracerProvider,
@@ -22,6 +23,7 @@ use super::FLUSH_TIMEOUT;
 use super::export::{Losses, QUEUE, Spans};
 use super::record::{CallRecord, Parent, RequestRecord};
 use super::series::{AccountSeries, Address};
+use crate::target::Target;
 
 /// Makes spans and exports them in the background.
 pub struct Tracer {
@@ -85,9 +87,7 @@ impl Tracer {
                 else {
                     break;
                 };
-                // The record's id is personal data, and the conventions have a word for such.
-                let path = format!("/bigin/v2/{}/REDACTED/photo", target.module.as_str());
-                span.set_attributes(account.api().attributes("DELETE", &path));
+                span.set_attributes(account.api().attributes("DELETE", &path(target)));
                 if earlier > 0 {
                     span.set_attribute(KeyValue::new("http.request.resend_count", earlier));
                 }
@@ -103,12 +103,13 @@ impl Tracer {
         &self,
         account: &str,
         accounts: &Address,
-        (begun, result): (Instant, &'static str),
+        (begun, answered, result): (Instant, Option<StatusCode>, &'static str),
     ) {
         let Some(mut span) = self.start_alone("POST /oauth/v2/token", begun) else {
             return;
         };
         span.set_attributes(accounts.attributes("POST", "/oauth/v2/token"));
+        span.set_attributes(answered.map(status));
         span.set_attribute(KeyValue::new("bigin.account", account.to_owned()));
         span.set_attribute(KeyValue::new("bigin.token.result", result));
         if result != "ok" {
@@ -172,11 +173,10 @@ impl Tracer {
 
 fn end_call(mut span: sdk::Span, call: &CallRecord) {
     match call.result {
-        Ok(status) => {
-            let number = i64::from(status.as_u16());
-            span.set_attribute(KeyValue::new("http.response.status_code", number));
-            if !status.is_success() {
-                span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
+        Ok(answered) => {
+            span.set_attribute(status(answered));
+            if !answered.is_success() {
+                span.set_attribute(KeyValue::new("error.type", answered.as_str().to_owned()));
                 span.set_status(Status::error(""));
             }
         }
@@ -191,22 +191,33 @@ fn failed(span: &mut sdk::Span, why: &'static str) {
     span.set_status(Status::error(why));
 }
 
-/// The `url.path` of the conventions is left out: the record's id is in it.
+fn status(status: StatusCode) -> KeyValue {
+    KeyValue::new("http.response.status_code", i64::from(status.as_u16()))
+}
+
+/// The path of a deletion. The record's id is personal data, and the conventions have a word for such.
+fn path(target: Target) -> String {
+    format!("/bigin/v2/{}/REDACTED/photo", target.module.as_str())
+}
+
 fn server_attributes(record: &RequestRecord<'_>, account: Option<&AccountSeries>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(
             "http.request.method",
             if record.is_delete { "DELETE" } else { "_OTHER" },
         ),
+        status(record.status),
+        // What was not understood may hold anything.
         KeyValue::new(
-            "http.response.status_code",
-            i64::from(record.status.as_u16()),
+            "url.path",
+            record.target.map_or("/REDACTED".to_owned(), path),
         ),
         KeyValue::new("url.scheme", "http"),
         KeyValue::new("network.protocol.version", "1.1"),
         KeyValue::new("bigin.request_id", record.request_id.to_owned()),
         KeyValue::new("bigin.outcome", record.outcome.as_str()),
         KeyValue::new("bigin.code", record.code.as_str()),
+        KeyValue::new("bigin.act", record.act),
     ];
     attributes.extend(
         record

@@ -5,9 +5,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
@@ -142,8 +143,16 @@ impl Grant {
             .set_token_uri(token_url);
         Self {
             client,
-            http: TokenHttp(http),
+            http: TokenHttp {
+                client: http,
+                latest_status: AtomicU16::default(),
+            },
         }
+    }
+
+    /// The status of the answer to the latest request, if one came.
+    pub(super) fn latest_status(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.http.latest_status.load(Ordering::Relaxed)).ok()
     }
 
     /// Asks for an access token, once.
@@ -298,7 +307,11 @@ type ZohoClient = Client<
 >;
 
 /// `reqwest` for `oauth2`. An own type, because both traits and types of the two crates are foreign here.
-struct TokenHttp(reqwest::Client);
+struct TokenHttp {
+    client: reqwest::Client,
+    /// Zoho's own, which `oauth2` does not show; 0 if no answer came. There is one request at a time.
+    latest_status: AtomicU16,
+}
 
 #[derive(Debug, thiserror::Error)]
 enum TokenHttpError {
@@ -345,9 +358,12 @@ impl<'c> AsyncHttpClient<'c> for TokenHttp {
 
 impl TokenHttp {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, TokenHttpError> {
+        self.latest_status.store(0, Ordering::Relaxed);
         let transport = |error: reqwest::Error| TokenHttpError::Transport(error.without_url());
         let request = reqwest::Request::try_from(request).map_err(transport)?;
-        let mut answer = self.0.execute(request).await.map_err(transport)?;
+        let mut answer = self.client.execute(request).await.map_err(transport)?;
+        let status = answer.status().as_u16();
+        self.latest_status.store(status, Ordering::Relaxed);
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > MAX_ANSWER {

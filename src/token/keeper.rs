@@ -185,6 +185,7 @@ impl Keeper {
         self.budget().ended(begun, Instant::now());
         self.observer.requested(
             begun,
+            self.grant.latest_status(),
             result.as_ref().map_or_else(Failure::as_str, |_| "ok"),
         );
         match result {

@@ -8,6 +8,9 @@ use zoho_sandbox::{ApiFault, ApiFaultKind, Sandbox, When};
 
 use crate::support::{Collector, Program, TestApp, attribute, client, config_for, eventually};
 
+/// A caller's span, which is sampled.
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 /// A request that is answered without a call, and makes one span.
 async fn ask_nothing(app: &TestApp) -> Duration {
     let begun = Instant::now();
@@ -81,13 +84,20 @@ async fn each_call_says_where_it_went_and_which_one_it_was_and_never_which_recor
     let token = &token.unwrap().attributes;
     assert!(attribute(token, "url.full").ends_with("/oauth/v2/token"));
     assert_eq!(attribute(token, "bigin.token.result"), "ok");
+    assert_eq!(attribute(token, "http.response.status_code"), "200");
+    assert_eq!(
+        attribute(&server.attributes, "url.path"),
+        "/bigin/v2/Products/REDACTED/photo"
+    );
+    assert_eq!(attribute(&server.attributes, "bigin.act"), "nobody");
     assert!(!format!("{spans:?}").contains("2034020000000489033"));
 }
 
 #[tokio::test]
 async fn the_environment_says_who_the_process_is() {
     let attributes = "service.name=photos,k8s.pod.name=photos-7,service.namespace=crm";
-    let collector = spans_of(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)], &[]).await;
+    let given = ("OTEL_RESOURCE_ATTRIBUTES", attributes);
+    let collector = spans_of(&[given], &[]).await;
 
     let resource = collector.resource();
     for (key, value) in [
@@ -98,14 +108,68 @@ async fn the_environment_says_who_the_process_is() {
     ] {
         assert_eq!(attribute(&resource, key), value, "{key}");
     }
+    let named = spans_of(&[given, ("OTEL_SERVICE_NAME", "deleter")], &[]).await;
+    assert_eq!(attribute(&named.resource(), "service.name"), "deleter");
+}
+
+#[tokio::test]
+async fn without_an_environment_the_process_has_its_own_name_and_one_for_this_replica_alone() {
+    let (one, other) = (spans_of(&[], &[]).await, spans_of(&[], &[]).await);
+
+    let of = |collector: &Collector, key| attribute(&collector.resource(), key);
+    assert_eq!(of(&one, "service.name"), "bigin-photo-proxy");
+    let instance = of(&one, "service.instance.id");
+    assert_eq!(instance.len(), 32, "{instance}");
+    assert_ne!(instance, of(&other, "service.instance.id"));
+}
+
+#[tokio::test]
+async fn a_callers_trace_goes_no_further_than_here() {
+    let zoho = Sandbox::start().await;
+    let collector = Collector::start().await;
+    let keys = format!("telemetry.otlp_endpoint = {:?}", collector.url);
+    let app = TestApp::with(&zoho, &keys).await;
+    let request = app.client().delete(app.url("/bigin/v2/Contacts/1/photo"));
+    let request = request
+        .header("traceparent", PARENT)
+        .header("tracestate", "a=b")
+        .header("baggage", "c=d");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+
+    let requests = zoho.ledger().requests;
+    let [request] = &requests[..] else {
+        panic!("{requests:?}")
+    };
+    for header in ["traceparent", "tracestate", "baggage"] {
+        assert_eq!(request.header(header), None, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_collectors_answer_is_read_only_so_far() {
+    let zoho = Sandbox::start().await;
+    let collector = Collector::verbose().await;
+    let keys = format!("telemetry.otlp_endpoint = {:?}", collector.url);
+    let app = TestApp::with(&zoho, &keys).await;
+    for _ in 0..600 {
+        ask_nothing(&app).await;
+    }
+
+    eventually("it is given up", async || {
+        let failed = app.metric(
+            "bigin_telemetry_pushes_failed_total",
+            &[r#"signal="traces""#],
+        );
+        failed.await >= 1.0
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_environment_says_what_is_sampled_and_callers_may_say_it_of_theirs() {
     let variables = [("OTEL_TRACES_SAMPLER", "parentbased_always_off")];
-    let sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    let theirs = spans_of(&variables, &[("traceparent", sampled)])
+    let theirs = spans_of(&variables, &[("traceparent", PARENT)])
         .await
         .spans();
     let ours = spans_of(&variables, &[]).await.spans();

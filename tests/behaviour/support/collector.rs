@@ -49,6 +49,12 @@ impl Collector {
         Self::serving(router, Arc::default()).await
     }
 
+    /// One that takes everything, and has more to say than anybody wants to hear.
+    pub(crate) async fn verbose() -> Self {
+        let router = Router::new().fallback(async |_: Bytes| vec![0; 1 << 20]);
+        Self::serving(router, Arc::default()).await
+    }
+
     async fn serving(router: Router, received: Arc<Received>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
