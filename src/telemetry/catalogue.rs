@@ -6,6 +6,9 @@ mod page;
 
 pub use page::page;
 
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
+
 use crate::outcome::Outcome;
 use crate::target::Module;
 use crate::zoho::Code;
@@ -36,6 +39,34 @@ pub(super) enum Kind {
 pub(super) struct Label {
     pub(super) name: &'static str,
     pub(super) values: Values,
+}
+
+impl Declared {
+    /// Begins a counter at zero for each value of its last label, so that the first of a kind is a rise and not a series that
+    /// appears, which Prometheus does not count.
+    pub(super) fn zero(&self, counter: &Counter<u64>, others: &[KeyValue]) {
+        let last = self.labels.last();
+        let (name, values) = last
+            .map(|label| (label.name, label.values.listed()))
+            .unwrap_or_default();
+        if values.is_empty() {
+            counter.add(0, others);
+        }
+        for value in values {
+            counter.add(0, &[others, &[KeyValue::new(name, value)]].concat());
+        }
+    }
+}
+
+impl Values {
+    /// All of them, if they can be listed.
+    fn listed(&self) -> Vec<&'static str> {
+        match self {
+            Self::Words(words) => words.to_vec(),
+            Self::Of(list) => list(),
+            Self::Some(_) => Vec::new(),
+        }
+    }
 }
 
 pub(super) enum Values {
@@ -232,8 +263,8 @@ declare! {
     TOKENS_LIVE = gauge(
         "bigin.token.live",
         &[ACCOUNT],
-        "Access tokens that were seen and have not expired, an estimate of those that Zoho keeps: of more than 10, \
-            it forgets the oldest.",
+        "Access tokens that this replica has had and that have not expired, an estimate of those that Zoho keeps (of more \
+            than 10, it forgets the oldest): over replicas the sum, or with a token store the largest.",
     );
     TOKEN_BUDGET = gauge("bigin.token.budget.remaining", &[ACCOUNT], "Token requests left in the current window.");
     TOKEN_COOLDOWN = seconds(Kind::Gauge, gauge(

@@ -168,6 +168,7 @@ impl Metrics {
         lines_dropped: impl Fn() -> u64 + Send + Sync + 'static,
         events_lost: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
+        self.begin(accounts);
         let meter = &self.meter;
         gauges::watch_accounts(meter, accounts);
         gauges::watch_count(meter, &catalogue::LINES_DROPPED, move |seen| {
@@ -181,6 +182,27 @@ impl Metrics {
         gauges::watch_count(meter, &catalogue::BUILD_INFO, move |seen| {
             seen.observe(1, &build);
         });
+    }
+
+    /// Begins counters at zero whose first rise somebody may wait for.
+    fn begin(&self, accounts: &[AccountGauges]) {
+        catalogue::PANICS.zero(&self.panics, &[]);
+        catalogue::INBOUND_ERRORS.zero(&self.inbound_errors, &[]);
+        catalogue::REJECTED.zero(&self.rejected, &[]);
+        for account in accounts {
+            let account = [KeyValue::new("account", account.account.clone())];
+            for (declared, counter) in [
+                (&catalogue::RETRIES, &self.retries),
+                (&catalogue::TOKEN_REQUESTS, &self.token_requests),
+                (&catalogue::TOKEN_WAITS, &self.token_waits),
+                (&catalogue::JOINED, &self.joined),
+                (&catalogue::TOKENS_ADOPTED, &self.tokens_adopted),
+                (&catalogue::STORE_TAMPERED, &self.store_tampered),
+                (&catalogue::FOREIGN_API_DOMAINS, &self.foreign_api_domains),
+            ] {
+                declared.zero(counter, &account);
+            }
+        }
     }
 
     /// Reads how many connections each data-path thread has, and runtimes by their names, whenever somebody looks. To be

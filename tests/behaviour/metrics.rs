@@ -192,6 +192,26 @@ fn is_clean(text: &str) {
 }
 
 #[tokio::test]
+async fn what_has_not_happened_yet_is_counted_as_zero_so_that_its_first_time_is_a_rise() {
+    let zoho = Sandbox::start().await;
+    let app = TestApp::spawn(&zoho).await;
+    let text = app.admin("/metrics").await.body;
+
+    for series in [
+        "bigin_panics_total 0",
+        r#"bigin_inbound_errors_total{kind="head_timeout"} 0"#,
+        r#"bigin_inbound_rejected_total{code="CALLER_UNAUTHORIZED"} 0"#,
+        r#"bigin_token_requests_total{account="main",result="refused"} 0"#,
+        r#"bigin_retries_total{account="main",result="lost"} 0"#,
+        r#"bigin_token_waits_total{account="main"} 0"#,
+        r#"bigin_token_store_tampered_total{account="main"} 0"#,
+        r#"bigin_token_foreign_api_domains_total{account="main"} 0"#,
+    ] {
+        assert!(text.contains(series), "{series}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_call_is_won_or_lost_or_refused_by_the_budget() {
     let zoho = Sandbox::start().await;
     let app = TestApp::spawn(&zoho).await;
