@@ -19,7 +19,7 @@ use redis::{Script, ToRedisArgs};
 use ring::rand::{self, SystemRandom};
 use rustls::ClientConfig;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::access::{AccessToken, Trial};
 use super::credentials::Pair;
@@ -351,7 +351,7 @@ impl Store {
     /// Deletes what does not open.
     async fn discard(&mut self, sealed: &[u8]) {
         self.observer.tampered();
-        warn!(
+        error!(
             account = self.observer.account(),
             "the token store holds an entry that no holder of these credentials has sealed: it is deleted"
         );
