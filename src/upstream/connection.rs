@@ -125,10 +125,10 @@ impl Connection {
             if let Poll::Ready(output) = awaited.as_mut().poll(&mut unwoken) {
                 return Poll::Ready(Ok(output));
             }
-            self.alarm
-                .as_mut()
-                .poll(context)
-                .map(|()| Err(Unanswered::Late))
+            // Unconstrained too: bytes without end use up the budget, and would put the alarm off for ever.
+            let mut alarm = unconstrained(self.alarm.as_mut());
+            let rings = Pin::new(&mut alarm).poll(context);
+            rings.map(|()| Err(Unanswered::Late))
         })
         .await
     }
@@ -178,5 +178,35 @@ fn unanswered(error: &hyper::Error) -> Unanswered {
         Unanswered::Invalid(InvalidAnswer::NotHttp)
     } else {
         Unanswered::Lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio::task::consume_budget;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_without_end_that_use_up_the_budget_do_not_put_the_deadline_off() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(silent.local_addr().unwrap());
+        let stream = Either::Left(stream.await.unwrap());
+        let mut connection = Connection::handshake(stream).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let progress = Progress::default();
+        let exchange = connection.exchange(Request::new(Empty::new()), deadline, &progress);
+        let mut exchange = pin!(exchange);
+
+        let with_no_budget_left = poll_fn(|context| {
+            while pin!(consume_budget()).poll(context).is_ready() {}
+            exchange.as_mut().poll(context)
+        });
+        let result = tokio::time::timeout(Duration::from_secs(5), with_no_budget_left).await;
+
+        assert!(matches!(result, Ok(Err(Unanswered::Late))));
     }
 }
