@@ -60,6 +60,10 @@ evidence-long:
 openapi examples="1000":
     tests/openapi {{examples}}
 
+# The pictures of the status page, and a browser's opinion of it; needs Debian's chromium.
+status-page:
+    tests/status-page
+
 # Known vulnerabilities of dependencies; needs the network.
 advisories:
     cargo deny --locked check advisories

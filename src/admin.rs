@@ -1,7 +1,10 @@
-//! The operators' listener: is it alive, is it ready, what does it count.
+//! The operators' listener: is it alive, is it ready, what does it count; and a page that says so to people.
 //!
 //! `/livez` never asks about Zoho: a restart mends nothing there. Readiness is a latch: once every account's first token
 //! was tried, only draining makes a replica unready again.
+
+mod history;
+mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +19,11 @@ use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use crate::shutdown::Shutdown;
-use crate::telemetry::Telemetry;
-use crate::token::{Failure, Slot, Standing};
+use crate::telemetry::{AccountGauges, Telemetry};
+use crate::token::{Failure, Standing};
+pub use history::History;
+pub use status::Account;
+use status::Status;
 
 /// How long a replica waits for accounts that have no token yet, while another one has.
 const GRACE: Duration = Duration::from_secs(10);
@@ -26,26 +32,36 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Admin {
     telemetry: Arc<Telemetry>,
     readiness: Readiness,
+    status: Status,
 }
 
 impl Admin {
-    /// Shows `telemetry`, and readiness as of these slots, one an account.
+    /// Shows `telemetry`, and these accounts with what is read from them, in the same order.
     #[must_use]
     pub fn new(
         telemetry: Arc<Telemetry>,
-        slots: Vec<(String, Arc<Slot>)>,
+        accounts: Vec<Account>,
+        gauges: Arc<[AccountGauges]>,
         shutdown: Shutdown,
     ) -> Arc<Self> {
         let readiness = Readiness {
-            slots,
+            accounts,
             shutdown,
             started: Instant::now(),
             was_ready: AtomicBool::new(false),
         };
+        let history = Arc::new(History::new(Arc::clone(&telemetry)));
         Arc::new(Self {
             telemetry,
             readiness,
+            status: Status { gauges, history },
         })
+    }
+
+    /// What must be kept up for the page.
+    #[must_use]
+    pub fn history(&self) -> Arc<History> {
+        Arc::clone(&self.status.history)
     }
 
     /// The router of the operators' listener.
@@ -54,6 +70,7 @@ impl Admin {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route("/", get(status_page))
             .with_state(self)
     }
 }
@@ -73,9 +90,15 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         .into_response()
 }
 
+async fn status_page(State(admin): State<Arc<Admin>>) -> Response {
+    let unready = admin.readiness.check().err();
+    let accounts = &admin.readiness.accounts;
+    admin.status.page(accounts, unready.as_deref())
+}
+
 /// Whether callers should be sent here.
 struct Readiness {
-    slots: Vec<(String, Arc<Slot>)>,
+    accounts: Vec<Account>,
     shutdown: Shutdown,
     started: Instant,
     was_ready: AtomicBool,
@@ -98,10 +121,10 @@ impl Readiness {
     /// or one bad account among several, must not stop it, but may delay it a little.
     fn check_start(&self) -> Result<(), String> {
         let standings: Vec<_> = self
-            .slots
+            .accounts
             .iter()
             // Nobody may have asked in time to see that the first token was there.
-            .map(|(name, slot)| {
+            .map(|Account { name, slot, .. }| {
                 let good = slot.was_good().then_some(Standing::Good);
                 (name, good.unwrap_or_else(|| slot.standing()))
             })

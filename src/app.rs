@@ -4,30 +4,30 @@
 //! parts together, runs them, and takes them apart in order.
 
 mod data_path;
+mod operators;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use crate::admin::Admin;
-use crate::config::{AccountConfig, Config, Networks, ServerConfig, UpstreamConfig};
+use crate::config::{AccountConfig, Config, UpstreamConfig};
 use crate::process;
 use crate::proxy::{RetryBudget, Shared};
-use crate::server::{self, Limits, Peer, Server, Spread};
+use crate::server::{self, Limits, Spread};
 use crate::shutdown::Shutdown;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::Log;
-use crate::telemetry::{AccountGauges, AccountReading, FLUSH_TIMEOUT, Observer, Telemetry};
+use crate::telemetry::{FLUSH_TIMEOUT, Observer, Telemetry};
 use crate::token::{self, Keeper, Kept};
 use crate::upstream::{self, Breaker, Credits, DailyCalls, Gate};
 use data_path::DataPath;
+use operators::{gauges, operators, shown};
 
 /// The operators' listener has few callers.
 const ADMIN_CONNECTIONS: usize = 256;
@@ -181,11 +181,14 @@ impl App {
             names.zip(runtimes).chain([control]).collect(),
         );
 
-        let names = config.accounts.iter().map(|account| account.name.clone());
-        let slots = names.zip(kept.into_iter().map(|kept| kept.slot)).collect();
-        let router = Admin::new(Arc::clone(&telemetry), slots, shutdown.clone()).router();
+        let shows = Admin::new(
+            Arc::clone(&telemetry),
+            shown(&config.accounts, kept),
+            gauges,
+            shutdown.clone(),
+        );
         let control = TaskTracker::new();
-        control.spawn(operators(admin, router, &config.server, &telemetry)?);
+        control.spawn(operators(admin, shows, &config.server, &telemetry)?);
         control.spawn(audit.clone().watch());
         if let Some(tokens) = config.server.caller_tokens {
             let telemetry = Arc::clone(&telemetry);
@@ -291,33 +294,6 @@ fn keep(
     Ok(kept)
 }
 
-/// The operators' listener, running.
-fn operators(
-    listener: TcpListener,
-    router: Router,
-    config: &ServerConfig,
-    telemetry: &Arc<Telemetry>,
-) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let (spread, handed_over) = Spread::over(1).pop().context("one thread was asked for")?;
-    let server = Server {
-        spread,
-        listener: tokio::net::TcpListener::from_std(listener)?,
-        answer: move |request, _: &Peer| {
-            let mut router = router.clone();
-            async move {
-                let Ok(response) = router.call(request).await;
-                response
-            }
-        },
-        limits: Limits::new(ADMIN_CONNECTIONS, config),
-        allowed_peers: Networks::default(),
-        telemetry: Arc::clone(telemetry),
-        // It answers to the very end.
-        shutdown: Shutdown::default(),
-    };
-    Ok(server.run(handed_over))
-}
-
 fn shared(kept: &Kept, account: &AccountConfig, upstream: &UpstreamConfig) -> Arc<Shared> {
     Arc::new(Shared {
         slot: Arc::clone(&kept.slot),
@@ -339,47 +315,6 @@ fn observer(
         .iter()
         .map(|account| (account.name.as_str(), &account.api));
     Observer::new(Arc::clone(telemetry), log.clone(), audit.clone(), accounts)
-}
-
-/// What changes without an event.
-fn gauges(
-    accounts: &[AccountConfig],
-    kept: &[Kept],
-    shared: &[Arc<Shared>],
-) -> Arc<[AccountGauges]> {
-    let gauges = accounts
-        .iter()
-        .zip(kept)
-        .zip(shared)
-        .map(|((account, kept), shared)| {
-            let (budget, shared) = (kept.budget.clone(), Arc::clone(shared));
-            let read = move || {
-                let Shared { slot, gate, .. } = &*shared;
-                let token = slot.current();
-                AccountReading {
-                    token_expiry: token.as_ref().map_or(0.0, |token| token.expiry_timestamp()),
-                    token_version: token.as_ref().map_or(0, |token| token.version()),
-                    tokens_live: slot.live() as u64,
-                    token_budget: budget.remaining() as u64,
-                    token_cooldown: slot.cooldown(),
-                    in_flight: gate.in_flight() as u64,
-                    waiting: gate.waiting() as u64,
-                    cap: gate.cap() as u64,
-                    breaker_open: shared.breaker.is_open(),
-                    retries_refused: shared.retries.refused(),
-                    credits_remaining: shared.credits.remaining(),
-                    daily_calls_remaining: shared
-                        .daily
-                        .as_ref()
-                        .map(|daily| daily.remaining() as u64),
-                }
-            };
-            AccountGauges {
-                account: account.name.clone(),
-                read: Box::new(read),
-            }
-        });
-    gauges.collect()
 }
 
 fn runtime(blocking_threads: usize) -> std::io::Result<Runtime> {

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 pub use catalogue::page as metrics_page;
 use export::Losses;
 pub use gauges::{AccountGauges, AccountReading};
-pub use metrics::{InboundError, Metrics};
+pub use metrics::{DeletionKind, InboundError, Metrics};
 pub use record::{CallRecord, Parent, RequestRecord, Route};
 pub use request::Observer;
 use series::Address;

@@ -3,6 +3,7 @@
 //! They are declared in `catalogue`. What the path of a request records is bound to its labels in `series`; what is read
 //! whenever somebody looks is in `gauges`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+use prometheus::proto::Metric;
 use tokio::runtime::RuntimeMetrics;
 
 use super::FLUSH_TIMEOUT;
@@ -90,6 +92,50 @@ impl InboundError {
     }
 }
 
+/// What [`catalogue::DELETES`] is called where it is scraped.
+const DELETIONS: &str = "bigin_photo_deletes_total";
+
+/// How a deletion ended, of whatever module: as the labels of [`catalogue::DELETES`] have it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeletionKind {
+    /// The account.
+    pub account: String,
+    /// The code in the response.
+    pub code: String,
+    /// What became of the photo.
+    pub outcome: String,
+    /// Who must act.
+    pub act: String,
+}
+
+impl DeletionKind {
+    /// Whether the photo was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.outcome == Outcome::Deleted.as_str()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of whole deletions"
+    )]
+    fn counted(metric: &Metric) -> (Self, u64) {
+        let label = |name| {
+            let mut labels = metric.get_label().iter();
+            let found = labels.find(|label| label.name() == name);
+            found.map_or_else(String::new, |label| label.value().to_owned())
+        };
+        let kind = Self {
+            account: label("account"),
+            code: label("code"),
+            outcome: label("outcome"),
+            act: label("act"),
+        };
+        (kind, metric.get_counter().get_value() as u64)
+    }
+}
+
 impl Metrics {
     /// Declares every metric.
     pub(super) fn new(resource: Resource, push: Option<MetricExporter>) -> anyhow::Result<Self> {
@@ -159,6 +205,21 @@ impl Metrics {
                 String::new()
             }
         }
+    }
+
+    /// How often deletions ended in which way so far.
+    #[must_use]
+    pub fn deletions(&self) -> HashMap<DeletionKind, u64> {
+        let families = self.registry.gather();
+        let family = families
+            .iter()
+            .find(|family| family.name() == DELETIONS)
+            .map_or(&[][..], |family| family.get_metric());
+        let mut kinds = HashMap::new();
+        for (kind, count) in family.iter().map(DeletionKind::counted) {
+            *kinds.entry(kind).or_default() += count;
+        }
+        kinds
     }
 
     /// Reads these whenever somebody looks. To be called once.

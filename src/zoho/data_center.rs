@@ -4,6 +4,8 @@
 //! is `zohoapis.ca`. Sources: <https://www.bigin.com/developer/docs/apis/multi-dc.html> and the list of domains on
 //! <https://www.bigin.com/developer/docs/apis/v2/delete-image.html>.
 
+use super::Origin;
+
 /// A region in which a Zoho organisation, its users and its tokens live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataCenter {
@@ -28,6 +30,13 @@ impl DataCenter {
         Self { name: "sa", accounts_url: "https://accounts.zoho.sa",      api_url: "https://www.zohoapis.sa" },
         Self { name: "ca", accounts_url: "https://accounts.zohocloud.ca", api_url: "https://www.zohoapis.ca" },
     ];
+
+    /// The data center whose API this is.
+    #[must_use]
+    pub fn of_api(api: &Origin) -> Option<Self> {
+        let url = api.to_string();
+        Self::ALL.into_iter().find(|center| center.api_url == url)
+    }
 
     /// The data center of that name.
     #[must_use]

@@ -36,6 +36,7 @@ mod process;
 mod requests;
 #[path = "../smuggling/mod.rs"]
 mod smuggling;
+mod status;
 mod token_answers;
 mod token_faults;
 mod token_renewal;
