@@ -78,6 +78,12 @@ custom-resources:
 github := "https://raw.githubusercontent.com"
 prometheus := "example/prometheus-operator-crd/monitoring.coreos.com"
 
+# Alerts and dashboards with a real Prometheus, one fault after another; some fifteen minutes. Needs prometheus and
+# redis-server. `just monitoring --images docs/images` also draws the dashboards; that needs nodejs, npm and chromium.
+monitoring *args:
+    cargo build --locked --workspace --bins
+    deploy/monitoring/prove {{args}}
+
 # The container image, as operators get it.
 image tag="bigin-photo-proxy:dev":
     docker build --build-arg GIT_SHA=$(git rev-parse --short=12 HEAD) --build-arg BUILD_DATE=$(date -u +%F) -t {{tag}} .
