@@ -44,7 +44,7 @@ fn page() -> String {
             section = format!("{name}.");
             write!(page, "## [{name}]\n\n{comment}\n").unwrap();
         } else if !comment.is_empty() {
-            write!(page, "{comment}\n").unwrap();
+            writeln!(page, "{comment}").unwrap();
         }
     }
     page + accounts(&comment).trim_end() + "\n"
