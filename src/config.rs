@@ -268,7 +268,7 @@ fn read_admin_listen(admin: &Section, server: &ServerConfig) -> SocketAddr {
     listen
 }
 
-/// Whether a listener leaves nothing to the other. One for all addresses has those of its family; "[::]" is for both.
+/// Whether a listener leaves nothing to the other. One for all addresses has those of its family; `[::]` is for both.
 fn covers(one: SocketAddr, other: SocketAddr) -> bool {
     let (all, address) = (one.ip(), other.ip().to_canonical());
     let is_for_all = all.is_unspecified() && (all.is_ipv6() || address.is_ipv4());
