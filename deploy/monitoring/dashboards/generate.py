@@ -163,6 +163,10 @@ def service():
 
 def zoho():
     expiry = f"bigin_token_expiry_timestamp_seconds{{{ACCOUNT}}}"
+    asked = (
+        "sum by (namespace, account) "
+        f'(namespace_account_result:bigin_token_requests:increase10m{{{ACCOUNT}, result!="unreached"}})'
+    )
     calls = f"http_client_request_duration_seconds_count{{{ACCOUNT}}}"
     board = dashboard("zoho", "What is left of what Zoho grants: tokens, credits, calls at once; and how its data centers do.")
 
@@ -172,11 +176,10 @@ def zoho():
         figure("Token ends in", f"min(clamp_min({expiry} - time(), 0))", "s", "bigintokenexpiring")
         .description("Of the account and replica that is worst off. It is renewed at 85 to 92 % of its life of an hour.")
         .thresholds(steps((None, RED), (120, YELLOW), (280, GREEN))),
-        figure(
-            "Token requests left", f"min(bigin_token_budget_remaining{{{ACCOUNT}}})", "short", "bigintokenbudgetlow"
-        )
-        .description("In 10 minutes, of 8. Zoho blocks after 10.")
-        .thresholds(steps((None, RED), (3, YELLOW), (5, GREEN))),
+        figure("Token requests, 10 min", f"max({asked})", "short", "bigintokenbudgetlow")
+        .description("Of the account with most. The proxy makes 8 at most, and Zoho blocks after 10.")
+        .decimals(0)
+        .thresholds(steps((None, GREEN), (5.5, YELLOW), (7.5, RED))),
         figure("Next request in", f"max(bigin_token_cooldown_seconds{{{ACCOUNT}}})", "s", "bigintokenunavailable")
         .description("After a failure or a throttle no token is asked for until then.")
         .thresholds(steps((None, GREEN), (1, YELLOW), (120, RED))),
@@ -229,9 +232,10 @@ def zoho():
     )
     lines(
         board,
-        "Token requests left, and tokens alive",
+        "Budget of token requests, and tokens alive",
         "short",
-        (f"min by (account) (bigin_token_budget_remaining{{{ACCOUNT}}})", "{{account}}: requests left"),
+        (asked, "{{account}}: made in 10 minutes"),
+        (f"min by (account) (bigin_token_budget_remaining{{{ACCOUNT}}})", "{{account}}: left to the replica with fewest"),
         (f"sum by (account) (bigin_token_live{{{ACCOUNT}}})", "{{account}}: tokens alive"),
         link="bigintokenbudgetlow",
     ).min(0)
