@@ -1,5 +1,5 @@
 //! `docs/configuration.md`: every key, as `config/default.toml` explains it, with what the program takes for it. The page is
-//! written by `BLESS=1 cargo nextest run configuration_page`, and otherwise checked.
+//! written by `WRITE_DOCS=1 cargo nextest run configuration_page`, and otherwise checked.
 
 use std::fmt::Write;
 
@@ -117,7 +117,7 @@ fn allowed(key: &str) -> String {
 #[test]
 fn configuration_page() {
     let page = page();
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("WRITE_DOCS").is_some() {
         std::fs::write(PAGE, &page).unwrap();
     }
     let written = std::fs::read_to_string(PAGE).unwrap();

@@ -218,7 +218,8 @@ async fn a_caller_that_waited_in_vain_is_told_how_long_the_token_request_may_sti
     let reply = app.delete_photo("Contacts", 1).await;
 
     let wait = assert_unavailable(&reply, "destination_unavailable");
-    let ends = Duration::from_secs(6)..=Duration::from_secs(7);
+    // It may have begun some time after the caller's own request.
+    let ends = Duration::from_secs(6)..=Duration::from_secs(8);
     assert!(ends.contains(&wait), "{wait:?}");
 }
 
