@@ -95,7 +95,7 @@ impl InboundError {
 /// What [`catalogue::DELETES`] is called where it is scraped.
 const DELETIONS: &str = "bigin_photo_deletes_total";
 
-/// How a deletion ended, of whatever module: as the labels of [`catalogue::DELETES`] have it.
+/// How a deletion ended, of whatever module: as the labels of the catalogue have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeletionKind {
     /// The account.
