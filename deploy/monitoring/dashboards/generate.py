@@ -1,7 +1,7 @@
 """Makes service.json and zoho.json, the dashboards that Grafana imports: `deploy/monitoring/generate`.
 
-Each tells a story from top to bottom: is it well, what happens, why, what is short. Panels share colours: green is deleted
-or well, red is for the operator, purple for an administrator of Zoho, blue for callers, grey passes by itself.
+Each tells a story from top to bottom: is it well, what happens, why, what is short. Panels share colours: green is
+deleted or well, red is for the operator, purple for an administrator of Zoho, blue for callers, grey passes by itself.
 """
 
 import sys
@@ -20,6 +20,7 @@ SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "red", "blue", "purple", "#8e8e8e"
 ACTS = {"caller": BLUE, "operator": RED, "zoho-admin": PURPLE, "nobody": GREY}
+STATUSES = {"200": GREEN, "400": BLUE, "401": PURPLE, "403": PURPLE, "429": YELLOW, "500": RED, "503": RED, "none": GREY}
 OUTCOMES = {"deleted": GREEN, "refused": BLUE, "not-sent": YELLOW, "unknown": RED}
 
 
@@ -28,7 +29,9 @@ def service():
     failed = f'namespace_account_outcome_code_act:bigin_photo_deletes:rate5m{{{ACCOUNT}, outcome!="deleted"}}'
     server = f'http_server_request_duration_seconds_bucket{{{PROCESS}, http_route!=""}}'
     client = f"http_client_request_duration_seconds_bucket{{{ACCOUNT}}}"
-    board = dashboard("service", "Is it well, what becomes of deletions, who must act, and what is short.")
+    board = dashboard(
+        "service", "the service", "Is it well, what becomes of deletions, who must act, and what is short."
+    )
 
     row(board, "Is it well?")
     figures(
@@ -51,7 +54,7 @@ def service():
         .decimals(2)
         .thresholds(steps((None, RED), (0.856, YELLOW), (0.99, GREEN))),
         figure(
-            "Not failed by us, 1 h",
+            "Own part, 1 h",
             f"1 - max(namespace_account:bigin_own_errors:ratio_rate1h{{{ACCOUNT}}})",
             "percentunit",
             "biginownbudgetburningfast",
@@ -93,7 +96,7 @@ def service():
         "s",
         *(
             (f"histogram_quantile({q}, sum by (le) (rate({server}[$__rate_interval])))", name)
-            for q, name in ((0.5, "half"), (0.95, "95 %"), (0.99, "99 %"))
+            for q, name in ((0.5, "50 %"), (0.95, "95 %"), (0.99, "99 %"))
         ),
         link="biginoverloaded",
     ).description("So many of the requests take less.")
@@ -103,7 +106,7 @@ def service():
         "s",
         *(
             (f"histogram_quantile({q}, sum by (le) (rate({client}[$__rate_interval])))", name)
-            for q, name in ((0.5, "half"), (0.95, "95 %"), (0.99, "99 %"))
+            for q, name in ((0.5, "50 %"), (0.95, "95 %"), (0.99, "99 %"))
         ),
         link="biginoverloaded",
     ).description("What Zoho takes of it. The rest is waiting: for a place, or for a token.")
@@ -141,8 +144,8 @@ def service():
 
     row(board, "How fast are the objectives' budgets of 30 days spent?")
     for title, name, budget, alert in (
-        ("Not failed by us: 99.9 %", "own_errors", 0.001, "biginownbudgetburningfast"),
-        ("Confirmed: 99 %", "unconfirmed", 0.01, "biginconfirmedbudgetburningfast"),
+        ("The proxy's own part: 99.9 %", "own_errors", 0.001, "biginownbudgetburningfast"),
+        ("Deletions confirmed: 99 %", "unconfirmed", 0.01, "biginconfirmedbudgetburningfast"),
     ):
         lines(
             board,
@@ -155,7 +158,7 @@ def service():
             link=alert,
         ).description("At 1 the budget lasts its 30 days, at 14.4 two days. Of the account that is worst off.").min(
             0
-        ).thresholds(steps((None, GREEN), (1, YELLOW), (14.4, RED))).thresholds_style(
+        ).axis_soft_max(20).thresholds(steps((None, GREEN), (1, YELLOW), (14.4, RED))).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(kinds.GraphTresholdsStyleMode.DASHED)
         )
     return board
@@ -168,13 +171,15 @@ def zoho():
         f'(namespace_account_result:bigin_token_requests:increase10m{{{ACCOUNT}, result!="unreached"}})'
     )
     calls = f"http_client_request_duration_seconds_count{{{ACCOUNT}}}"
-    board = dashboard("zoho", "What is left of what Zoho grants: tokens, credits, calls at once; and how its data centers do.")
+    board = dashboard(
+        "zoho", "Zoho", "What is left of what Zoho grants: tokens, credits, calls at once; and how its data centers do."
+    )
 
     row(board, "Is it well?")
     figures(
         board,
         figure("Token ends in", f"min(clamp_min({expiry} - time(), 0))", "s", "bigintokenexpiring")
-        .description("Of the account and replica that is worst off. It is renewed at 85 to 92 % of its life of an hour.")
+        .description("Of the account and replica that is worst off. It is renewed at 85 to 92 % of its hour.")
         .thresholds(steps((None, RED), (120, YELLOW), (280, GREEN))),
         figure("Token requests, 10 min", f"max({asked})", "short", "bigintokenbudgetlow")
         .description("Of the account with most. The proxy makes 8 at most, and Zoho blocks after 10.")
@@ -221,7 +226,8 @@ def zoho():
             board,
             "Token requests in 15 minutes",
             "short",
-            (f"sum by (result) (namespace_account_result:bigin_token_requests:increase15m{{{ACCOUNT}}}) > 0", "{{result}}"),
+            (f"sum by (result) (namespace_account_result:bigin_token_requests:increase15m{{{ACCOUNT}}}) > 0",
+             "{{result}}"),
             link="bigintokenunavailable",
         )
         .description("One an hour is normal, for all replicas that share a store.")
@@ -235,7 +241,7 @@ def zoho():
         "Budget of token requests, and tokens alive",
         "short",
         (asked, "{{account}}: made in 10 minutes"),
-        (f"min by (account) (bigin_token_budget_remaining{{{ACCOUNT}}})", "{{account}}: left to the replica with fewest"),
+        (f"min by (account) (bigin_token_budget_remaining{{{ACCOUNT}}})", "{{account}}: left to a replica"),
         (f"sum by (account) (bigin_token_live{{{ACCOUNT}}})", "{{account}}: tokens alive"),
         link="bigintokenbudgetlow",
     ).min(0)
@@ -259,7 +265,9 @@ def zoho():
         (f"min by (account) (bigin_daily_calls_remaining{{{ACCOUNT}}})", "{{account}}: of daily_calls"),
         link="bigincreditslow",
         width=8,
-    ).min(0).no_value("over half are left")
+    ).min(0).override_by_regexp(
+        ".*daily_calls", [models.DynamicConfigValue(id_val="custom.axisPlacement", value="right")]
+    )
     lines(
         board,
         "Calls at once",
@@ -284,7 +292,7 @@ def zoho():
         board,
         "Answers by status",
         "reqps",
-        {"200": GREEN, "401": PURPLE, "403": PURPLE, "400": BLUE, "429": YELLOW, "500": RED, "502": RED, "503": RED, "none": GREY},
+        STATUSES,
         (
             f'sum by (status) (label_replace(label_replace(rate({calls}[$__rate_interval]), "status", "none", "", ""), '
             '"status", "$1", "http_response_status_code", "(.+)"))',
@@ -316,7 +324,7 @@ def zoho():
     return board
 
 
-def dashboard(name, description):
+def dashboard(name, title, description):
     """An empty one, with its variables and the way to the other one and to the handbook."""
     choose = lambda variable, label, query: (
         build.QueryVariable(variable)
@@ -331,7 +339,7 @@ def dashboard(name, description):
         .sort(models.VariableSort.ALPHABETICAL_ASC)
     )
     return (
-        build.Dashboard(f"bigin-photo-proxy: {name}")
+        build.Dashboard(f"bigin-photo-proxy: {title}")
         .uid(f"bigin-photo-proxy-{name}")
         .description(description)
         .tags(["bigin-photo-proxy"])
@@ -368,8 +376,8 @@ def figures(board, *panels):
 
 
 def figure(title, query, unit, link):
-    """One number, and how it came to it."""
-    panel = stat.Panel().graph_mode(kinds.BigValueGraphMode.AREA).reduce_options(
+    """One number, as it is now."""
+    panel = stat.Panel().graph_mode(kinds.BigValueGraphMode.NONE).reduce_options(
         common.ReduceDataOptions().calcs(["lastNotNull"])
     )
     return with_queries(panel, title, unit, link, ((query, title),))
